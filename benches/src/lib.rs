@@ -1,0 +1,1 @@
+//! Benchmarks of squbed. Results worth keeping lie in `benches/results`.

@@ -1,0 +1,48 @@
+//! One file a command: its flags, and what it prints.
+
+pub(crate) mod calibrate;
+pub(crate) mod demo;
+pub(crate) mod devices;
+pub(crate) mod embed;
+pub(crate) mod estimate;
+pub(crate) mod models;
+pub(crate) mod probe;
+pub(crate) mod run;
+pub(crate) mod sim;
+pub(crate) mod sources;
+pub(crate) mod stats;
+pub(crate) mod vmf;
+
+use std::path::Path;
+
+use squbed::{
+    progress::Progress,
+    store::Failure,
+    tensor::{Device, DType, device},
+};
+
+use crate::{Common, Done, progress::Bars};
+
+/// The device and dtype of the common options.
+pub(crate) fn place(common: &Common) -> anyhow::Result<(Device, DType)> {
+    let device = device::select_device(&common.device).map_err(squbed::Error::from)?;
+    let dtype = device::select_dtype(&common.dtype, &device).map_err(squbed::Error::from)?;
+    Ok((device, dtype))
+}
+
+/// What the user typed, for the record.
+pub(crate) fn command_line() -> String {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    format!("squbed {}", words.join(" "))
+}
+
+/// Writes `failures.jsonl` into `folder`, says so, and gives the command's end.
+pub(crate) fn record_failures(folder: &Path, failures: &[Failure], bars: &Bars) -> anyhow::Result<Done> {
+    squbed::run::write_failures(folder, failures)?;
+    if failures.is_empty() {
+        return Ok(Done::Whole);
+    }
+    let path = folder.join(squbed::run::FAILURES);
+    bars.note(&format!("{} item(s) failed; see {}", failures.len(), path.display()));
+    Ok(Done::WithFailures)
+}

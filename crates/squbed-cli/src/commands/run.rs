@@ -1,0 +1,63 @@
+//! `squbed run`: all steps of one experiment.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use squbed::{
+    experiment::Experiment,
+    models::ModelStore,
+    progress::Progress,
+    run::{Encoders, Outcome, StepRecord},
+    summary::Context,
+};
+
+use crate::{Common, Done, output::Records, progress::Bars};
+
+#[derive(Args)]
+pub(crate) struct Run {
+    /// The experiment, a TOML file.
+    experiment: PathBuf,
+    /// Demand that the results' folder already holds a run of this experiment. Finished work is always
+    /// kept; this guards against a mistyped folder.
+    #[arg(long)]
+    resume: bool,
+}
+
+impl Run {
+    pub(crate) fn run(self, common: &Common) -> anyhow::Result<Done> {
+        let mut experiment = Experiment::read(&self.experiment)?;
+        if common.device != "auto" {
+            experiment.device.clone_from(&common.device);
+        }
+        if common.dtype != "auto" {
+            experiment.dtype.clone_from(&common.dtype);
+        }
+        if self.resume && !experiment.out.join("experiment.toml").exists() {
+            anyhow::bail!("{} holds no run to resume; leave --resume away to start one", experiment.out.display());
+        }
+        let bars = Bars::new(common.quiet);
+        let encoders = Encoders::load(&experiment, &ModelStore::new(None)?)?;
+        let outcome = squbed::run::run(&experiment, &encoders, &super::command_line(), &bars)?;
+        let report = squbed::summary::report(&experiment.out, &experiment.out, Context::default())?;
+        tell(&outcome, &bars);
+        Records::list(&outcome.record.steps)?.print(common.format)?;
+        bars.note(&format!("report: {}", report.display()));
+        Ok(if outcome.failures.is_empty() { Done::Whole } else { Done::WithFailures })
+    }
+}
+
+/// Says what was reused and what failed.
+pub(crate) fn tell(outcome: &Outcome, bars: &Bars) {
+    for StepRecord { step, unit, reused, done, .. } in &outcome.record.steps {
+        if *reused > 0 {
+            bars.note(&format!("{step}: {reused} of {} {unit} reused", reused + done));
+        }
+    }
+    if !outcome.failures.is_empty() {
+        bars.note(&format!(
+            "{} item(s) failed; see {}",
+            outcome.failures.len(),
+            outcome.out.join(squbed::run::FAILURES).display()
+        ));
+    }
+}

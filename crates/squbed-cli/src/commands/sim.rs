@@ -1,0 +1,60 @@
+//! `squbed sim world`: a data set whose truth is known.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use squbed::{
+    progress::Progress,
+    sim::{World, WorldSpec},
+};
+
+use crate::{Common, Done, progress::Bars};
+
+#[derive(Subcommand)]
+pub(crate) enum Sim {
+    /// Write tasks, their truth, ground truths, latent prompts and videos.
+    World(WorldArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct WorldArgs {
+    /// Tasks.
+    #[arg(long)]
+    tasks: usize,
+    /// Latent prompts a task.
+    #[arg(long)]
+    latents: usize,
+    /// Videos a latent prompt.
+    #[arg(long)]
+    videos: usize,
+    /// Seed of everything that is drawn.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// What knowledge is a property of: realm or value.
+    #[arg(long, default_value = "realm")]
+    world: String,
+    /// Folder of the data set.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+impl Sim {
+    pub(crate) fn run(self, common: &Common) -> anyhow::Result<Done> {
+        let Self::World(w) = self;
+        let spec = WorldSpec {
+            knowledge: w.world.parse().map_err(squbed::Error::from)?,
+            tasks: w.tasks,
+            latents: w.latents,
+            videos: w.videos,
+            seed: w.seed,
+            ..WorldSpec::default()
+        };
+        let bars = Bars::new(common.quiet);
+        let clips = w.tasks * (1 + w.latents * w.videos);
+        bars.begin("write world", clips as u64, "clips");
+        squbed::sim::write_world(&spec, &w.out, &|by| bars.advance(by as u64)).map_err(squbed::Error::from)?;
+        bars.end();
+        bars.note(&format!("tasks: {}", w.out.join("tasks.jsonl").display()));
+        Ok(Done::Whole)
+    }
+}

@@ -1,0 +1,158 @@
+//! `squbed`: how far can a text-to-video model be trusted on a prompt?
+//!
+//! Data goes to stdout, all else to stderr. Exit codes: 0 success, 1 the user's input, 2 the program's own
+//! fault, 3 finished, but items failed or a floor of the demonstration was missed.
+
+mod commands;
+mod output;
+mod progress;
+
+use std::{io::Write, panic, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+use squbed::Fault;
+
+use commands::{calibrate, demo, devices, embed, estimate, models, probe, run, sim, sources, stats, vmf};
+
+/// Uncertainty of text-to-video models: S-QUBED on Candle.
+#[derive(Parser)]
+#[command(name = "squbed", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Args, Clone)]
+struct Common {
+    /// Where encoders run: auto, cpu, cuda, cuda:N or metal.
+    #[arg(long, global = true, default_value = "auto")]
+    device: String,
+    /// Arithmetic of the encoders: auto, f32, f16 or bf16.
+    #[arg(long, global = true, default_value = "auto")]
+    dtype: String,
+    /// Threads of the CPU in use; all where not given.
+    #[arg(long, global = true)]
+    threads: Option<usize>,
+    /// Form of the data on stdout.
+    #[arg(long, global = true, value_enum, default_value = "table")]
+    format: output::Format,
+    /// No progress on stderr.
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The whole method on the closed world, whose truth is known, with a report at the end.
+    Demo(demo::Demo),
+    /// All steps of one experiment file; finished work is not done again.
+    Run(run::Run),
+    /// Give each task latent prompts.
+    Refine(sources::Refine),
+    /// Give each latent prompt videos.
+    Generate(sources::Generate),
+    /// Embed texts or videos.
+    #[command(subcommand)]
+    Embed(embed::Embed),
+    /// Aleatoric, epistemic and total uncertainty of each task.
+    Estimate(estimate::Estimate),
+    /// Accuracy of each task's videos against its ground truth.
+    Score(estimate::Score),
+    /// Rank correlation of uncertainty with accuracy, and with the truth where it is known.
+    Calibrate(calibrate::Calibrate),
+    /// The HTML report of a results' folder.
+    Report(calibrate::Report),
+    /// The closed world.
+    #[command(subcommand)]
+    Sim(sim::Sim),
+    /// What a video file holds.
+    Probe(probe::Probe),
+    /// Encoders: what is known, what is present.
+    #[command(subcommand)]
+    Models(models::Models),
+    /// The von Mises–Fisher distribution.
+    #[command(subcommand)]
+    Vmf(vmf::Vmf),
+    /// Rank statistics.
+    #[command(subcommand)]
+    Stats(stats::Stats),
+    /// Devices that encoders can run on.
+    Devices,
+}
+
+/// How a command ended that did not fail.
+enum Done {
+    /// Everything is done.
+    Whole,
+    /// Finished, but items failed or a floor was missed.
+    WithFailures,
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { 1 } else { 0 };
+            return if error.print().is_ok() { ExitCode::from(code) } else { ExitCode::from(2) };
+        }
+    };
+    match panic::catch_unwind(|| dispatch(cli)) {
+        Ok(Ok(Done::Whole)) => ExitCode::SUCCESS,
+        Ok(Ok(Done::WithFailures)) => ExitCode::from(3),
+        Ok(Err(error)) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Ok(Err(error)) => ExitCode::from(explain(&error)),
+        Err(_) => ExitCode::from(2),
+    }
+}
+
+fn dispatch(cli: Cli) -> anyhow::Result<Done> {
+    let common = cli.common;
+    if let Some(threads) = common.threads {
+        squbed::tensor::device::set_threads(threads).map_err(squbed::Error::from)?;
+    }
+    match cli.command {
+        Command::Demo(c) => c.run(&common),
+        Command::Run(c) => c.run(&common),
+        Command::Refine(c) => c.run(&common),
+        Command::Generate(c) => c.run(&common),
+        Command::Embed(c) => c.run(&common),
+        Command::Estimate(c) => c.run(&common),
+        Command::Score(c) => c.run(&common),
+        Command::Calibrate(c) => c.run(&common),
+        Command::Report(c) => c.run(&common),
+        Command::Sim(c) => c.run(&common),
+        Command::Probe(c) => c.run(&common),
+        Command::Models(c) => c.run(&common),
+        Command::Vmf(c) => c.run(&common),
+        Command::Stats(c) => c.run(&common),
+        Command::Devices => devices::run(&common),
+    }
+}
+
+/// Says what failed, why and what to do next; returns the exit code.
+fn explain(error: &anyhow::Error) -> u8 {
+    let mut err = std::io::stderr().lock();
+    let mut layers: Vec<String> = Vec::new();
+    for layer in error.chain().map(ToString::to_string) {
+        // Transparent layers repeat the one below; say each thing once.
+        if layers.last() != Some(&layer) {
+            layers.push(layer);
+        }
+    }
+    // A closed stderr leaves nobody to tell.
+    let _ = writeln!(err, "error: {}", layers[0]);
+    for cause in &layers[1..] {
+        let _ = writeln!(err, "  because: {cause}");
+    }
+    let known = error.chain().find_map(|e| e.downcast_ref::<squbed::Error>());
+    if let Some(hint) = known.and_then(squbed::Error::hint) {
+        let _ = writeln!(err, "hint: {hint}");
+    }
+    match known.map(squbed::Error::fault) {
+        Some(Fault::Program) => 2,
+        _ => 1,
+    }
+}

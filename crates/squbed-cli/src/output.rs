@@ -1,0 +1,141 @@
+//! Data on stdout, in the form that was asked for.
+
+use std::{
+    fmt,
+    io::{self, Write},
+};
+
+use clap::ValueEnum;
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{MapAccess, Visitor},
+};
+use serde_json::Value;
+
+/// Form of the data on stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Columns for people.
+    Table,
+    /// One JSON document.
+    Json,
+    /// One JSON object a line.
+    Jsonl,
+    /// Comma-separated values with a header.
+    Csv,
+}
+
+/// Rows of named values, printable in each [`Format`]. Keys keep the order of the struct's fields.
+pub(crate) struct Records {
+    keys: Vec<String>,
+    rows: Vec<Vec<Value>>,
+    single: bool,
+}
+
+impl Records {
+    /// A list of structs: JSON gives an array.
+    pub(crate) fn list<T: Serialize>(items: &[T]) -> anyhow::Result<Self> {
+        let mut records = Self { keys: Vec::new(), rows: Vec::new(), single: false };
+        for item in items {
+            let Fields(fields) = serde_json::from_str(&serde_json::to_string(item)?)?;
+            let (keys, row) = fields.into_iter().unzip();
+            records.keys = keys;
+            records.rows.push(row);
+        }
+        Ok(records)
+    }
+
+    /// One struct: JSON gives an object.
+    pub(crate) fn one<T: Serialize>(item: &T) -> anyhow::Result<Self> {
+        Ok(Self { single: true, ..Self::list(std::slice::from_ref(item))? })
+    }
+
+    /// Prints to stdout.
+    pub(crate) fn print(&self, format: Format) -> anyhow::Result<()> {
+        let mut out = io::stdout().lock();
+        match format {
+            Format::Json if self.single => writeln!(out, "{}", self.object(&self.rows[0]))?,
+            Format::Json => {
+                let rows: Vec<String> = self.rows.iter().map(|row| self.object(row)).collect();
+                writeln!(out, "[{}]", rows.join(",\n "))?;
+            }
+            Format::Jsonl => {
+                for row in &self.rows {
+                    writeln!(out, "{}", self.object(row))?;
+                }
+            }
+            Format::Csv => {
+                let mut csv = csv::Writer::from_writer(&mut out);
+                csv.write_record(&self.keys)?;
+                for row in &self.rows {
+                    csv.write_record(row.iter().map(plain))?;
+                }
+                csv.flush()?;
+            }
+            Format::Table if self.single => {
+                let width = self.keys.iter().map(|k| k.chars().count()).max().unwrap_or(0);
+                for (key, value) in self.keys.iter().zip(&self.rows[0]) {
+                    writeln!(out, "{key:width$}  {}", plain(value))?;
+                }
+            }
+            Format::Table => {
+                let mut table = comfy_table::Table::new();
+                table.load_preset(comfy_table::presets::NOTHING).set_header(&self.keys);
+                for row in &self.rows {
+                    table.add_row(row.iter().map(plain));
+                }
+                writeln!(out, "{}", table.trim_fmt())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn object(&self, row: &[Value]) -> String {
+        let fields: Vec<String> =
+            self.keys.iter().zip(row).map(|(key, value)| format!("{}:{value}", Value::from(key.as_str()))).collect();
+        format!("{{{}}}", fields.join(","))
+    }
+}
+
+/// A value without JSON's quotes.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => "–".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(" "),
+        other => other.to_string(),
+    }
+}
+
+/// The fields of a JSON object in their order.
+struct Fields(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Ordered;
+        impl<'de> Visitor<'de> for Ordered {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a struct with named fields")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Ordered)
+    }
+}
+
+/// Whether an error only says that the reader of stdout went away.
+pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|e| e.downcast_ref::<io::Error>())
+        .any(|e| e.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,90 @@
+//! Progress on stderr, where it is a terminal.
+
+use std::{
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use squbed::progress::Progress;
+
+/// Bars with rates for steps of over two seconds; on anything that is no terminal, nothing but notes.
+pub(crate) struct Bars {
+    quiet: bool,
+    current: Mutex<Option<Step>>,
+}
+
+struct Step {
+    bar: ProgressBar,
+    name: String,
+    total: u64,
+    unit: String,
+    started: Instant,
+    drawn: bool,
+}
+
+/// A step that is done sooner leaves no trace.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+impl Bars {
+    pub(crate) fn new(quiet: bool) -> Self {
+        Self { quiet, current: Mutex::new(None) }
+    }
+
+    fn step(&self, act: impl FnOnce(&mut Step)) {
+        if let Ok(mut current) = self.current.lock() {
+            if let Some(step) = current.as_mut() {
+                act(step);
+            }
+        }
+    }
+}
+
+impl Progress for Bars {
+    fn begin(&self, step: &str, total: u64, unit: &str) {
+        if let Ok(mut current) = self.current.lock() {
+            *current = Some(Step {
+                bar: ProgressBar::hidden(),
+                name: step.to_owned(),
+                total,
+                unit: unit.to_owned(),
+                started: Instant::now(),
+                drawn: false,
+            });
+        }
+    }
+
+    fn advance(&self, by: u64) {
+        self.step(|step| {
+            if !self.quiet && !step.drawn && step.started.elapsed() > PATIENCE {
+                let done = step.bar.position();
+                // indicatif draws nothing where stderr is no terminal.
+                step.bar = ProgressBar::new(step.total).with_elapsed(step.started.elapsed());
+                step.bar.set_style(style(&step.unit));
+                step.bar.set_message(step.name.clone());
+                step.bar.set_position(done);
+                step.bar.enable_steady_tick(Duration::from_millis(200));
+                step.drawn = true;
+            }
+            step.bar.inc(by);
+        });
+    }
+
+    fn end(&self) {
+        self.step(|step| step.bar.finish());
+    }
+
+    fn note(&self, message: &str) {
+        if !self.quiet {
+            use std::io::Write;
+            // A closed stderr leaves nobody to tell.
+            let _ = writeln!(std::io::stderr(), "{message}");
+        }
+    }
+}
+
+fn style(unit: &str) -> ProgressStyle {
+    let template =
+        format!("{{msg:<18}} {{bar:30}} {{pos}}/{{len}} {unit}  {{per_sec}}  {{elapsed}} < {{eta}}");
+    ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}

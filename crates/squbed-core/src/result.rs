@@ -1,0 +1,89 @@
+//! Results of the method.
+
+use serde::{Deserialize, Serialize};
+
+use crate::float;
+
+/// A remark on a fitted group that a reader of its numbers needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Flag {
+    /// All samples are the same, or there is one only: κ = ∞, h = −∞.
+    PointMass,
+    /// The mean vanishes: κ = 0, h = log|S|, no mean direction.
+    Uniform,
+    /// The U correction would have been negative and was set to κ = 0.
+    Clipped,
+    /// The spread is below what f32 embeddings resolve.
+    Saturated,
+}
+
+/// One von Mises–Fisher fit and its entropy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroupFit {
+    /// Samples.
+    pub m: usize,
+    /// Dimension n of the space that the unit sphere lies in.
+    pub dim: usize,
+    /// Length r̄ of the mean of the unit vectors.
+    #[serde(with = "float")]
+    pub rbar: f64,
+    /// 1 − r̄, without cancellation.
+    #[serde(with = "float")]
+    pub one_minus_rbar: f64,
+    /// Concentration κ.
+    #[serde(with = "float")]
+    pub kappa: f64,
+    /// Differential entropy h in nats (seed, Eq. 8 and 10).
+    #[serde(with = "float")]
+    pub entropy: f64,
+    /// h − log|S|, at most 0: the entropy relative to the uniform distribution, in nats.
+    #[serde(with = "float")]
+    pub relative_entropy: f64,
+    /// Remarks.
+    pub flags: Vec<Flag>,
+}
+
+/// The uncertainty of one task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskUncertainty {
+    /// The task.
+    pub id: String,
+    /// h(Z | ℓ), nats (Eq. 8, Algorithm 1).
+    #[serde(with = "float")]
+    pub aleatoric: f64,
+    /// h(V | Z), nats: mean over the latent prompts (Eq. 9, Algorithm 2).
+    #[serde(with = "float")]
+    pub epistemic: f64,
+    /// Their sum (Eq. 3).
+    #[serde(with = "float")]
+    pub total: f64,
+    /// Median of h(V | Z = z) over the latent prompts.
+    #[serde(with = "float")]
+    pub epistemic_median: f64,
+    /// Largest h(V | Z = z).
+    #[serde(with = "float")]
+    pub epistemic_max: f64,
+    /// Position of the latent prompt with the largest.
+    pub worst_latent: usize,
+    /// The fit of the latent prompts.
+    pub prompts: GroupFit,
+    /// The fit of the videos of each latent prompt.
+    pub videos: Vec<GroupFit>,
+    /// Latent prompts whose videos form a point mass; they are left out of the mean, and counted here.
+    pub latents_left_out: usize,
+}
+
+/// How well a task's videos match its ground truth.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AccuracyScore {
+    /// The task.
+    pub id: String,
+    /// What computed it, e.g. `i3d_cosine`.
+    pub metric: String,
+    /// Mean over the task's videos.
+    #[serde(with = "float")]
+    pub value: f64,
+    /// Videos that took part.
+    pub videos: usize,
+}

@@ -1,0 +1,160 @@
+//! Which frames of a video an encoder sees.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// A rule that picks frames of a video.
+///
+/// Prints as `uniform:16`, `rate:8` or `rate:8:max=32`, `indices:0,4,8` and parses from the same.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Sampling {
+    /// `k` frames at the centres of `k` equal segments of the frame count N: frame
+    /// `floor((i + ½)·N/k)`; a video shorter than `k` frames repeats some.
+    Uniform(usize),
+    /// Frames at a rate in frames a second by presentation time: for tick `i` the last frame whose
+    /// time since the first is not after `i / fps`; at most `max` of them.
+    Rate {
+        /// Frames a second.
+        fps: f64,
+        /// Upper bound on the number of frames.
+        max: Option<usize>,
+    },
+    /// These frames, counted from 0 in order of presentation; repeats are kept.
+    Indices(Vec<usize>),
+}
+
+/// A sampling rule that cannot be read or makes no sense.
+#[derive(Debug, thiserror::Error, PartialEq)]
+#[error("sampling `{given}`: {reason}; write uniform:K, rate:FPS, rate:FPS:max=K or indices:I,J,…")]
+pub struct SamplingError {
+    /// What was given.
+    pub given: String,
+    /// What is wrong with it.
+    pub reason: &'static str,
+}
+
+impl fmt::Display for Sampling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Uniform(k) => write!(f, "uniform:{k}"),
+            Self::Rate { fps, max: None } => write!(f, "rate:{fps}"),
+            Self::Rate { fps, max: Some(max) } => write!(f, "rate:{fps}:max={max}"),
+            Self::Indices(indices) => {
+                f.write_str("indices:")?;
+                for (i, index) in indices.iter().enumerate() {
+                    write!(f, "{}{index}", if i == 0 { "" } else { "," })?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl FromStr for Sampling {
+    type Err = SamplingError;
+
+    fn from_str(given: &str) -> Result<Self, SamplingError> {
+        let fail = |reason| SamplingError { given: given.to_owned(), reason };
+        let positive = |text: &str| {
+            text.parse().ok().filter(|&k: &usize| k > 0).ok_or_else(|| fail("a count is a whole number above 0"))
+        };
+        let (kind, rest) = given.split_once(':').ok_or_else(|| fail("no rule is named"))?;
+        match kind {
+            "uniform" => Ok(Self::Uniform(positive(rest)?)),
+            "rate" => {
+                let (fps, max) = match rest.split_once(":max=") {
+                    Some((fps, max)) => (fps, Some(positive(max)?)),
+                    None => (rest, None),
+                };
+                let fps = fps
+                    .parse()
+                    .ok()
+                    .filter(|fps: &f64| fps.is_finite() && *fps > 0.0)
+                    .ok_or_else(|| fail("a rate is a number above 0"))?;
+                Ok(Self::Rate { fps, max })
+            }
+            "indices" => rest
+                .split(',')
+                .map(|i| i.trim().parse().map_err(|_| fail("an index is a whole number from 0")))
+                .collect::<Result<_, _>>()
+                .map(Self::Indices),
+            _ => Err(fail("unknown rule")),
+        }
+    }
+}
+
+impl TryFrom<String> for Sampling {
+    type Error = SamplingError;
+
+    fn try_from(text: String) -> Result<Self, SamplingError> {
+        text.parse()
+    }
+}
+
+impl From<Sampling> for String {
+    fn from(sampling: Sampling) -> Self {
+        sampling.to_string()
+    }
+}
+
+impl Sampling {
+    /// Indices of the wanted frames, given the presentation time in seconds of every frame of the
+    /// video in order of presentation. Ascending except for [`Sampling::Indices`], which keep their
+    /// order; an index at or past the end is returned as it is, for the caller to report.
+    pub fn indices(&self, pts_seconds: &[f64]) -> Vec<usize> {
+        let n = pts_seconds.len();
+        match self {
+            Self::Uniform(k) => (0..*k).map(|i| (2 * i + 1) * n / (2 * k)).collect(),
+            Self::Rate { fps, max } => {
+                let Some((first, last)) = pts_seconds.first().zip(pts_seconds.last()) else {
+                    return Vec::new();
+                };
+                // Half a nanosecond forgives the rounding of k / fps against a time-base product.
+                let slack = 5e-10;
+                let ticks = ((last - first + slack) * fps).floor() as usize + 1;
+                (0..ticks.min(max.unwrap_or(usize::MAX)))
+                    .map(|i| {
+                        let at = first + i as f64 / fps + slack;
+                        pts_seconds.partition_point(|&t| t <= at).max(1) - 1
+                    })
+                    .collect()
+            }
+            Self::Indices(indices) => indices.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_print_as_they_parse() {
+        for text in ["uniform:16", "rate:8", "rate:7.5:max=32", "indices:0,4,4,2"] {
+            assert_eq!(text.parse::<Sampling>().unwrap().to_string(), text);
+        }
+        for text in ["uniform:0", "uniform", "rate:-1", "rate:nan", "indices:", "every:2"] {
+            assert!(text.parse::<Sampling>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn uniform_takes_segment_centres() {
+        let times: Vec<f64> = (0..132).map(|i| i as f64 / 25.0).collect();
+        assert_eq!(Sampling::Uniform(12).indices(&times)[..2], [5, 16]);
+        assert_eq!(Sampling::Uniform(4).indices(&times[..2]), [0, 0, 1, 1]);
+    }
+
+    #[test]
+    fn a_rate_follows_time_and_not_the_count() {
+        let times = [0.0, 0.1, 0.2, 0.9, 1.0, 1.1];
+        let rate = |fps, max| Sampling::Rate { fps, max }.indices(&times);
+        assert_eq!(rate(2.0, None), [0, 2, 4]);
+        assert_eq!(rate(2.0, Some(2)), [0, 2]);
+        let even: Vec<f64> = (0..30).map(|i| i as f64 * 1001.0 / 30000.0).collect();
+        let same = Sampling::Rate { fps: 30000.0 / 1001.0, max: None }.indices(&even);
+        assert_eq!(same, (0..30).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,16 @@
+//! The networks, free of files, tokenizers and preprocessing.
+
+pub mod bert;
+pub mod i3d;
+
+use crate::manifest::Architecture;
+
+impl Architecture {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bert => "bert",
+            Self::I3d => "i3d",
+        }
+    }
+}

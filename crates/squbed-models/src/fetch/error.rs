@@ -1,0 +1,164 @@
+//! Why a source gave no model.
+
+use std::{io, path::PathBuf};
+
+use crate::convert::ConvertError;
+
+/// Why one source did not give a model's files.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// A file could not be read or written, e.g. on a full disk.
+    #[error("cannot {operation} {path}", path = path.display())]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The source does not hold a file.
+    #[error("there is no `{file}` in {place}")]
+    Absent {
+        /// The file.
+        file: String,
+        /// Where it should be.
+        place: String,
+    },
+    /// More or fewer bytes than the manifest promises.
+    #[error("`{file}` has {actual} bytes, not the {expected} of the manifest")]
+    Size {
+        /// The file.
+        file: String,
+        /// Bytes promised.
+        expected: u64,
+        /// Bytes received; of a longer file only one more is.
+        actual: u64,
+    },
+    /// Other content than the manifest promises.
+    #[error("`{file}` has sha256 {actual}, not {expected}; it is damaged or not the published file")]
+    Digest {
+        /// The file.
+        file: String,
+        /// Digest promised.
+        expected: String,
+        /// Digest of what came.
+        actual: String,
+    },
+    /// The hub answered with an error, or not at all.
+    #[error("the hub did not give `{file}`")]
+    Hub {
+        /// The file.
+        file: String,
+        /// What `hf-hub` says.
+        source: Box<hf_hub::HFError>,
+    },
+    /// The client of the hub could not be set up.
+    #[error("the hub's client cannot be set up")]
+    HubClient(#[source] Box<hf_hub::HFError>),
+    /// The HTTP client could not be set up.
+    #[error("the HTTP client cannot be set up")]
+    Http(#[from] reqwest::Error),
+    /// The hub sent nothing for too long.
+    #[error("the hub sent nothing of `{file}` for {seconds} s")]
+    HubStalled {
+        /// The file.
+        file: String,
+        /// How long.
+        seconds: u64,
+    },
+    /// A piece of a file of another length than was asked for.
+    #[error("the hub sent {actual} bytes of `{file}` where {expected} were asked for")]
+    HubRange {
+        /// The file.
+        file: String,
+        /// Bytes asked for.
+        expected: u64,
+        /// Bytes received.
+        actual: u64,
+    },
+    /// The network is not to be used.
+    #[error("the network is off (HF_HUB_OFFLINE or offline mode)")]
+    Offline,
+    /// No Python with pip was found.
+    #[error("no Python with pip was found (tried {tried}); install one, or name it in $PYTHON")]
+    NoPython {
+        /// Programs tried.
+        tried: String,
+    },
+    /// pip did not give the archive.
+    #[error("pip did not give `{archive}`: {message}")]
+    Pip {
+        /// The archive.
+        archive: String,
+        /// What pip says.
+        message: String,
+    },
+    /// pip's parts are not where they are known to be.
+    #[error(
+        "this pip is not understood ({message}); use pip 22 to 26, or download `{archive}` yourself and fetch from its folder"
+    )]
+    PipUnknown {
+        /// The archive.
+        archive: String,
+        /// What is missing.
+        message: String,
+    },
+    /// pip sent nothing for too long.
+    #[error("pip received nothing of `{archive}` for {seconds} s")]
+    PipStalled {
+        /// The archive.
+        archive: String,
+        /// How long.
+        seconds: u64,
+    },
+    /// A zip archive that cannot be read.
+    #[error("the archive {archive} cannot be read", archive = archive.display())]
+    Zip {
+        /// The archive.
+        archive: PathBuf,
+        /// What is wrong with it.
+        source: zip::result::ZipError,
+    },
+    /// A file that cannot be converted.
+    #[error("`{file}` cannot be converted")]
+    Convert {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        source: ConvertError,
+    },
+}
+
+impl SourceError {
+    /// An [`SourceError::Io`] of this operation on this file.
+    pub(crate) fn io(operation: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { operation, path, source }
+    }
+}
+
+/// A source and why it failed.
+#[derive(Debug)]
+pub struct SourceFailure {
+    /// The source, in words.
+    pub source: String,
+    /// Why it failed.
+    pub error: SourceError,
+}
+
+/// An error with all its causes on one line, for lists of failures.
+pub(crate) fn one_line(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let own = error.to_string();
+        // Some libraries repeat their cause in their own message.
+        if !text.contains(&own) {
+            text = format!("{text}: {own}");
+        }
+        cause = error.source();
+    }
+    text
+}

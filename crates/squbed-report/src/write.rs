@@ -1,0 +1,68 @@
+//! The report on disk.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use crate::{Error, ReportData, plot_png, plot_svg, plots, render};
+
+/// Pixels of a PNG a unit of its SVG.
+const SCALE: f32 = 2.0;
+
+/// What [`write()`] wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// `DIR/report.html`.
+    pub report: PathBuf,
+    /// The plots, each as SVG and as PNG.
+    pub plots: Vec<PathBuf>,
+}
+
+/// Writes `report.html` and `plots/*.svg`, `plots/*.png` into `dir`, which is made where it is missing.
+///
+/// Each file appears whole or not at all; the page, which tells that a report is there, comes last.
+///
+/// # Errors
+///
+/// As [`render`], and where a file cannot be written.
+pub fn write(data: &ReportData, dir: &Path) -> Result<Written, Error> {
+    // Everything is made before anything is written.
+    let page = render(data)?;
+    let mut files = Vec::new();
+    for plot in plots(data) {
+        files.push((format!("{}.svg", plot.name()), plot_svg(&plot).into_bytes()));
+        files.push((format!("{}.png", plot.name()), plot_png(&plot, SCALE)?));
+    }
+    let folder = dir.join("plots");
+    fs::create_dir_all(&folder).map_err(|source| Error::Write { path: folder.clone(), source })?;
+    let mut written = Vec::new();
+    for (name, bytes) in files {
+        let path = folder.join(name);
+        write_whole(&path, &bytes)?;
+        written.push(path);
+    }
+    let report = dir.join("report.html");
+    write_whole(&report, page.as_bytes())?;
+    Ok(Written { report, plots: written })
+}
+
+/// Writes a file under a temporary name in its folder and renames it when it is on disk.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(name);
+    let put = || -> io::Result<()> {
+        let mut file = File::create(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    };
+    put().map_err(|source| {
+        // The first error is the one to tell of.
+        let _ = fs::remove_file(&temporary);
+        Error::Write { path: path.to_owned(), source }
+    })
+}

@@ -1,0 +1,224 @@
+//! The sentences of the world: from a [`Description`] to English and back.
+//!
+//! Six frames say the same thing in different words and orders, and a few words of the frames have
+//! synonyms; the words for values are always the same. What is open is left out. Reading is strict:
+//! a word that no sentence of the world has is an error, not a guess.
+
+use std::sync::LazyLock;
+
+use crate::{
+    rng::Rng,
+    scene::{Attribute, Description, Director},
+};
+
+/// Name and version of the sentences; raised when any of them changes.
+pub const GRAMMAR: &str = "grammar/1";
+
+/// Sentence frames. `{slot}` is filled; a part in `[…]` is dropped when the attribute or the director
+/// in it is open.
+pub(crate) const FRAMES: [&str; 6] = [
+    "{object}[ {motion}][ {setting}][ {near} {companion}][, {directed} {director}].",
+    "A {clip}[ {directed} {director}] {shows} {object}[ {motion}][ {near} {companion}][ {setting}].",
+    "[{setting}, ]we see {object}[ {motion}][ {near} {companion}][, in a {clip} {directed} {director}].",
+    "[In a {clip} {directed} {director}, ]there is {object}[ {near} {companion}][ {setting}][, {motion}].",
+    "[{near} {companion}, ]the camera {follows} {object}[ {motion}][ {setting}][, {directed} {director}].",
+    "[{setting}, ]{object} {appears}[ {near} {companion}][, {motion}][; {directed} {director}].",
+];
+
+/// Words of the frames that may be said in more than one way. No choice bears on what is seen.
+pub(crate) const SYNONYMS: [(&str, &[&str]); 7] = [
+    ("clip", &["clip", "video", "film", "short scene"]),
+    ("near", &["next to", "beside", "close to"]),
+    ("directed", &["directed by", "shot by", "made by"]),
+    ("shows", &["shows", "presents", "features"]),
+    ("follows", &["follows", "captures", "watches"]),
+    ("appears", &["appears", "can be seen", "is shown"]),
+    ("thing", &["object", "shape"]),
+];
+
+/// Why a prompt says nothing about a scene of the world.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PromptError {
+    /// Nothing is written.
+    #[error("the prompt is empty")]
+    Empty,
+    /// A word that is not in the world's vocabulary.
+    #[error(
+        "prompt `{prompt}`: the closed world does not know the word `{word}`; \
+         its words are those of the prompts that `squbed sim world` writes"
+    )]
+    UnknownWord {
+        /// The prompt.
+        prompt: String,
+        /// The word.
+        word: String,
+    },
+    /// Two values of one attribute, or two directors.
+    #[error("prompt `{prompt}` names two values of {attribute}: `{first}` and `{second}`")]
+    Contradiction {
+        /// The prompt.
+        prompt: String,
+        /// The attribute, or `director`.
+        attribute: &'static str,
+        /// The value read first.
+        first: &'static str,
+        /// The other value.
+        second: &'static str,
+    },
+    /// Known words that name neither a value nor a director.
+    #[error("prompt `{prompt}` names nothing that the closed world can show")]
+    Nothing {
+        /// The prompt.
+        prompt: String,
+    },
+}
+
+/// Writes a sentence; frame and synonyms come from the stream.
+pub(crate) fn render(description: &Description, rng: &mut Rng) -> String {
+    let frame = FRAMES[rng.below(FRAMES.len())];
+    let mut sentence = String::new();
+    let mut rest = frame;
+    while let Some(open) = rest.find('[') {
+        fill(&rest[..open], description, rng, &mut sentence);
+        let close = open + rest[open..].find(']').unwrap_or(rest.len() - open);
+        let part = &rest[open + 1..close];
+        if !is_open(part, description) {
+            fill(part, description, rng, &mut sentence);
+        }
+        rest = &rest[close + 1..];
+    }
+    fill(rest, description, rng, &mut sentence);
+    let mut letters = sentence.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// Whether an optional part speaks of something that the description leaves open.
+fn is_open(part: &str, description: &Description) -> bool {
+    (part.contains("{director}") && description.director.is_none())
+        || description.open().any(|attribute| part.contains(&format!("{{{}}}", attribute.name())))
+}
+
+/// Appends a piece of a frame, its slots filled.
+fn fill(piece: &str, description: &Description, rng: &mut Rng, sentence: &mut String) {
+    let mut rest = piece;
+    while let Some((before, after)) = rest.split_once('{') {
+        sentence.push_str(before);
+        let (slot, after) = after.split_once('}').unwrap_or((after, ""));
+        match slot {
+            "object" => sentence.push_str(&object(description, rng)),
+            "companion" => sentence.push_str(&description.words(Attribute::Companion).map_or_else(String::new, with_article)),
+            "motion" => sentence.push_str(description.words(Attribute::Motion).unwrap_or_default()),
+            "setting" => sentence.push_str(description.words(Attribute::Setting).unwrap_or_default()),
+            "director" => sentence.push_str(description.director.map(Director::name).unwrap_or_default()),
+            _ => sentence.push_str(synonym(slot, rng)),
+        }
+        rest = after;
+    }
+    sentence.push_str(rest);
+}
+
+/// "a huge red striped star", or "an object" where all of it is open.
+fn object(description: &Description, rng: &mut Rng) -> String {
+    let noun = description.words(Attribute::Shape).unwrap_or_else(|| synonym("thing", rng));
+    let words: Vec<&str> = [Attribute::Size, Attribute::Colour, Attribute::Pattern]
+        .into_iter()
+        .filter_map(|attribute| description.words(attribute))
+        .chain([noun])
+        .collect();
+    with_article(&words.join(" "))
+}
+
+fn with_article(noun: &str) -> String {
+    let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    format!("{article} {noun}")
+}
+
+/// One way to say a word of the frames.
+fn synonym(slot: &str, rng: &mut Rng) -> &'static str {
+    SYNONYMS.iter().find(|(name, _)| *name == slot).map_or("", |(_, ways)| rng.pick(ways))
+}
+
+/// What a phrase of a prompt means.
+#[derive(Clone, Copy)]
+enum Meaning {
+    Value(Attribute, usize),
+    Director(Director),
+    /// A word of the frames.
+    Filler,
+}
+
+/// Every phrase of the world as its words in lower case, the longest first, so that "in the desert"
+/// is read before "in".
+static PHRASES: LazyLock<Vec<(Vec<String>, Meaning)>> = LazyLock::new(|| {
+    let mut phrases = Vec::new();
+    for attribute in Attribute::ALL {
+        for (value, phrase) in attribute.values().iter().enumerate() {
+            phrases.push((words(phrase), Meaning::Value(attribute, value)));
+        }
+    }
+    phrases.extend(Director::all().map(|director| (words(director.name()), Meaning::Director(director))));
+    let synonyms = SYNONYMS.iter().flat_map(|(_, ways)| ways.iter().copied());
+    let literals = FRAMES.iter().flat_map(|frame| frame.split(['[', ']', '{', '}']));
+    let slots: Vec<&str> = SYNONYMS.iter().map(|(slot, _)| *slot).collect();
+    let is_slot = |piece: &str| slots.contains(&piece) || NAMED_SLOTS.contains(&piece);
+    let mut fillers: Vec<String> =
+        synonyms.chain(literals.filter(|piece| !is_slot(piece))).chain(["a", "an"]).flat_map(words).collect();
+    fillers.sort();
+    fillers.dedup();
+    phrases.extend(fillers.into_iter().map(|word| (vec![word], Meaning::Filler)));
+    phrases.sort_by_key(|(words, _)| std::cmp::Reverse(words.len()));
+    phrases
+});
+
+/// Slots of the frames that have no synonyms.
+const NAMED_SLOTS: [&str; 5] = ["object", "motion", "setting", "companion", "director"];
+
+/// The words of a text in lower case, without punctuation.
+fn words(text: &str) -> Vec<String> {
+    text.split(|c: char| c.is_whitespace() || ",.;:!?\"'()".contains(c))
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect()
+}
+
+/// Reads a prompt.
+///
+/// The order of the phrases does not matter, nor do case and punctuation; words outside the world's
+/// vocabulary, two values of an attribute, and prompts that name nothing are errors.
+pub fn parse(prompt: &str) -> Result<Description, PromptError> {
+    let words = words(prompt);
+    let mut rest = words.as_slice();
+    let mut description = Description::default();
+    let mut names_something = false;
+    while let Some(word) = rest.first() {
+        let Some((phrase, meaning)) = PHRASES.iter().find(|(phrase, _)| rest.starts_with(phrase)) else {
+            return Err(PromptError::UnknownWord { prompt: prompt.to_owned(), word: word.clone() });
+        };
+        rest = &rest[phrase.len()..];
+        names_something |= !matches!(meaning, Meaning::Filler);
+        let contradiction = |attribute, first, second| {
+            Err(PromptError::Contradiction { prompt: prompt.to_owned(), attribute, first, second })
+        };
+        match *meaning {
+            Meaning::Filler => {}
+            Meaning::Value(attribute, value) => match description.value(attribute) {
+                Some(first) if first != value => {
+                    let values = attribute.values();
+                    return contradiction(attribute.name(), values[first], values[value]);
+                }
+                _ => description.fix(attribute, value),
+            },
+            Meaning::Director(director) => match description.director {
+                Some(first) if first != director => {
+                    return contradiction("director", first.name(), director.name());
+                }
+                _ => description.director = Some(director),
+            },
+        }
+    }
+    match (words.is_empty(), names_something) {
+        (true, _) => Err(PromptError::Empty),
+        (_, false) => Err(PromptError::Nothing { prompt: prompt.to_owned() }),
+        _ => Ok(description),
+    }
+}

@@ -1,0 +1,1 @@
+//! squbed-stats

@@ -1,0 +1,36 @@
+//! What squbed keeps on disk.
+//!
+//! - [`read_tasks`] and [`write_tasks`]: the list of tasks, as JSON Lines, Parquet or a folder tree.
+//! - [`EmbeddingCache`]: embeddings by content digest, in Parquet parts that other tools open as they are.
+//! - [`results`]: uncertainties, accuracies and truths of tasks.
+//! - [`failures`]: the items that failed while the others went on.
+//! - [`npy`] and [`safetensors`]: arrays that users bring and take away.
+//!
+//! Every file appears whole or not at all: it is written under a temporary name in its own folder,
+//! flushed to the disk and renamed ([`write_atomic`]). Nothing here knows a tensor library.
+
+mod atomic;
+mod cache;
+mod columns;
+mod digest;
+mod error;
+pub mod failures;
+mod jsonl;
+pub mod npy;
+pub mod results;
+pub mod safetensors;
+mod tasks;
+
+pub use atomic::{write_atomic, write_atomic_with};
+pub use cache::{CACHE_VERSION, EmbeddingCache, EmbeddingRow, PartProblem, PartWarning, RowProblem};
+pub use digest::{digest_file, digest_text};
+pub use error::{Error, Place, Result};
+pub use failures::{Failure, append_failures, read_failures};
+pub use jsonl::{read_json_lines, write_json_lines};
+pub use npy::{NpyArray, NpyData, read_npy, write_npy};
+pub use results::{
+    TruthRow, read_accuracy, read_method, read_truth, read_uncertainty, write_accuracy, write_truth,
+    write_uncertainty,
+};
+pub use safetensors::read_safetensors;
+pub use tasks::{read_tasks, write_tasks};

@@ -1,0 +1,123 @@
+//! `uncertainty.parquet`.
+
+use std::{fs::File, path::Path, sync::Arc};
+
+use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, StructArray};
+use arrow_schema::{ArrowError, DataType, Field, Schema};
+use parquet::{
+    arrow::ArrowWriter,
+    basic::{Compression, ZstdLevel},
+    file::{metadata::KeyValue, properties::WriterProperties},
+};
+use squbed_core::{Flag, GroupFit, TaskUncertainty};
+
+use crate::{
+    atomic::write_atomic_with,
+    columns,
+    error::{Error, Result, writing},
+};
+
+const METHOD_KEY: &str = "squbed.method";
+
+pub(super) fn write(path: &Path, rows: &[TaskUncertainty], method: &str) -> Result<()> {
+    let properties = WriterProperties::builder()
+        .set_created_by(concat!("squbed ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_key_value_metadata(Some(vec![KeyValue::new(METHOD_KEY.to_owned(), method.to_owned())]))
+        .build();
+    write_atomic_with(path, |file| {
+        let batch = to_batch(rows).map_err(std::io::Error::other)?;
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).map_err(writing)?;
+        writer.write(&batch).map_err(writing)?;
+        writer.close().map_err(writing)?;
+        Ok(())
+    })
+}
+
+pub(super) fn read_method(path: &Path) -> Result<serde_json::Value> {
+    let file = File::open(path).map_err(Error::io("open", path))?;
+    let metadata = columns::open(&file).map_err(Error::parquet(path))?;
+    let text = columns::metadata_value(&metadata, METHOD_KEY);
+    text.and_then(|text| serde_json::from_str(text).ok()).ok_or_else(|| Error::Column {
+        path: path.to_owned(),
+        column: METHOD_KEY.to_owned(),
+        expected: "JSON in the file's metadata",
+        found: text.unwrap_or("nothing").to_owned(),
+    })
+}
+
+/// A column's name and how a row fills it.
+type Column<Row, Cell> = (&'static str, fn(&Row) -> Cell);
+
+fn to_batch(rows: &[TaskUncertainty]) -> Result<RecordBatch, ArrowError> {
+    let mut columns: Vec<(Field, ArrayRef)> = Vec::new();
+    let ids = StringArray::from_iter_values(rows.iter().map(|row| &row.id));
+    columns.push((Field::new("id", DataType::Utf8, false), Arc::new(ids)));
+    let numbers: [Column<TaskUncertainty, f64>; 5] = [
+        ("aleatoric", |row| row.aleatoric),
+        ("epistemic", |row| row.epistemic),
+        ("total", |row| row.total),
+        ("epistemic_median", |row| row.epistemic_median),
+        ("epistemic_max", |row| row.epistemic_max),
+    ];
+    for (name, number) in numbers {
+        let array: Float64Array = rows.iter().map(|row| defined(number(row))).collect();
+        columns.push((Field::new(name, DataType::Float64, true), Arc::new(array)));
+    }
+    let counts: [Column<TaskUncertainty, usize>; 2] =
+        [("worst_latent", |row| row.worst_latent), ("latents_left_out", |row| row.latents_left_out)];
+    for (name, count) in counts {
+        let array = Int64Array::from_iter_values(rows.iter().map(|row| count(row) as i64));
+        columns.push((Field::new(name, DataType::Int64, false), Arc::new(array)));
+    }
+    let (fields, prompts, _) = fits(rows.iter().map(|row| &row.prompts))?.into_parts();
+    for (field, array) in fields.iter().zip(prompts) {
+        columns.push((field.as_ref().clone().with_name(format!("prompts_{}", field.name())), array));
+    }
+    let videos = fits(rows.iter().flat_map(|row| &row.videos))?;
+    let videos = columns::lists_of(rows.iter().map(|row| row.videos.len()), Arc::new(videos))?;
+    columns.push((Field::new("videos", videos.data_type().clone(), false), Arc::new(videos)));
+    let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = columns.into_iter().unzip();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
+}
+
+/// NaN as null.
+fn defined(x: f64) -> Option<f64> {
+    (!x.is_nan()).then_some(x)
+}
+
+/// Fits as a table of their own.
+fn fits<'a>(fits: impl Iterator<Item = &'a GroupFit> + Clone) -> Result<StructArray, ArrowError> {
+    let mut columns: Vec<(Arc<Field>, ArrayRef)> = Vec::new();
+    let counts: [Column<GroupFit, usize>; 2] = [("m", |fit| fit.m), ("dim", |fit| fit.dim)];
+    for (name, count) in counts {
+        let array = Int64Array::from_iter_values(fits.clone().map(|fit| count(fit) as i64));
+        columns.push((Arc::new(Field::new(name, DataType::Int64, false)), Arc::new(array)));
+    }
+    let numbers: [Column<GroupFit, f64>; 5] = [
+        ("rbar", |fit| fit.rbar),
+        ("one_minus_rbar", |fit| fit.one_minus_rbar),
+        ("kappa", |fit| fit.kappa),
+        ("entropy", |fit| fit.entropy),
+        ("relative_entropy", |fit| fit.relative_entropy),
+    ];
+    for (name, number) in numbers {
+        let array: Float64Array = fits.clone().map(|fit| defined(number(fit))).collect();
+        columns.push((Arc::new(Field::new(name, DataType::Float64, true)), Arc::new(array)));
+    }
+    let names = StringArray::from_iter_values(fits.clone().flat_map(|fit| &fit.flags).map(flag_name));
+    let flags = columns::lists_of(fits.map(|fit| fit.flags.len()), Arc::new(names))?;
+    columns.push((Arc::new(Field::new("flags", flags.data_type().clone(), false)), Arc::new(flags)));
+    let (fields, arrays): (Vec<Arc<Field>>, Vec<ArrayRef>) = columns.into_iter().unzip();
+    StructArray::try_new(fields.into(), arrays, None)
+}
+
+/// As JSON has it.
+fn flag_name(flag: &Flag) -> &'static str {
+    match flag {
+        Flag::PointMass => "point_mass",
+        Flag::Uniform => "uniform",
+        Flag::Clipped => "clipped",
+        Flag::Saturated => "saturated",
+    }
+}

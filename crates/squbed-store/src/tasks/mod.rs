@@ -1,0 +1,110 @@
+//! Lists of tasks: JSON Lines, Parquet or a folder tree.
+
+mod folder;
+mod parquet;
+mod paths;
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use squbed_core::{LatentPrompt, Task};
+
+use crate::{
+    atomic::folder_of,
+    error::{Error, Place, Result},
+    jsonl,
+};
+use paths::Base;
+
+const REMEDY: &str = "a row is one object {\"id\", \"prompt\", \"dataset\"?, \"category\"?, \
+                      \"ground_truth\"?, \"latents\": [{\"prompt\", \"videos\": [path]}]}";
+
+/// Reads tasks from a JSON Lines file, a Parquet file (known by its first bytes) or a folder tree.
+///
+/// JSON Lines and Parquet have one task a row, with the fields of [`Task`]; in Parquet `latents` is a
+/// list of structs of `prompt` and a list `videos`. Relative paths are resolved against the file's
+/// folder. A folder tree has the layout
+///
+/// ```text
+/// <task>/prompt.txt
+/// <task>/ground_truth.mp4                 where there is one
+/// <task>/<latent>/prompt.txt
+/// <task>/<latent>/*.mp4                   or <task>/<latent>/videos/*.mp4
+/// ```
+///
+/// where the folder's name is the task's id, and names are in natural order (`latent_2` before
+/// `latent_10`); mkv, mov, webm and avi count as videos as well. Names that begin with a dot are passed over.
+///
+/// # Errors
+///
+/// No task, an id given twice, an empty id or prompt, an unknown field, a wrong type: each with file and row.
+pub fn read_tasks(path: &Path) -> Result<Vec<Task>> {
+    let metadata = fs::metadata(path).map_err(Error::io("read", path))?;
+    let tasks = if metadata.is_dir() {
+        folder::read(path)?
+    } else {
+        let rows = if parquet::is_parquet(path)? { parquet::read(path)? } else { read_lines(path)? };
+        let base = Base::new(folder_of(path));
+        rows.into_iter().map(|(place, task)| (place, map_paths(task, |p| base.resolve(&p)))).collect()
+    };
+    check(path, tasks)
+}
+
+fn read_lines(path: &Path) -> Result<Vec<(Place, Task)>> {
+    let rows = jsonl::read_json_lines(path, REMEDY)?;
+    Ok(rows.into_iter().map(|(line, task)| (Place::Line { path: path.to_owned(), line }, task)).collect())
+}
+
+/// Writes tasks as JSON Lines; the file appears whole or not at all.
+///
+/// Paths are written relative to the file's folder, so that both can be moved together: without `..`
+/// where they lie under it, with `..` where they share at least the first folder below the root, else
+/// absolute.
+pub fn write_tasks(path: &Path, tasks: &[Task]) -> Result<()> {
+    let folder = folder_of(path);
+    fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
+    let base = Base::new(folder);
+    let rows = tasks
+        .iter()
+        .map(|task| {
+            let mut problem = None;
+            let task = map_paths(task.clone(), |p| {
+                base.relative(&p).unwrap_or_else(|error| {
+                    problem.get_or_insert(error);
+                    p
+                })
+            });
+            problem.map_or(Ok(task), Err)
+        })
+        .collect::<Result<Vec<Task>>>()?;
+    jsonl::write_json_lines(path, &rows)
+}
+
+fn map_paths(task: Task, mut map: impl FnMut(PathBuf) -> PathBuf) -> Task {
+    let ground_truth = task.ground_truth.map(&mut map);
+    let latents = task
+        .latents
+        .into_iter()
+        .map(|z| LatentPrompt { videos: z.videos.into_iter().map(&mut map).collect(), ..z })
+        .collect();
+    Task { ground_truth, latents, ..task }
+}
+
+/// Checks each task by itself and that ids differ.
+fn check(path: &Path, tasks: Vec<(Place, Task)>) -> Result<Vec<Task>> {
+    if tasks.is_empty() {
+        return Err(Error::NoTasks { path: path.to_owned() });
+    }
+    let mut first: HashMap<&str, &Place> = HashMap::new();
+    for (place, task) in &tasks {
+        task.check().map_err(|source| Error::Task { place: place.clone(), source })?;
+        if let Some(first) = first.insert(&task.id, place) {
+            let (first, second) = (first.clone(), place.clone());
+            return Err(Error::DuplicateId { id: task.id.clone(), first, second });
+        }
+    }
+    Ok(tasks.into_iter().map(|(_, task)| task).collect())
+}

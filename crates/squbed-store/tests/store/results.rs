@@ -1,0 +1,118 @@
+//! Results of the method.
+
+use std::fs;
+
+use squbed_core::{AccuracyScore, Flag, GroupFit, TaskUncertainty};
+use squbed_store::{
+    TruthRow, read_accuracy, read_method, read_truth, read_uncertainty, write_accuracy, write_truth,
+    write_uncertainty,
+};
+
+use crate::told;
+
+fn fit(kappa: f64, flags: &[Flag]) -> GroupFit {
+    let entropy = if kappa.is_infinite() { f64::NEG_INFINITY } else { -812.345_678_901_234_5 };
+    GroupFit {
+        m: 4,
+        dim: 384,
+        rbar: 0.1 + 0.2,
+        one_minus_rbar: 1e-300,
+        kappa,
+        entropy,
+        relative_entropy: entropy - 3.0,
+        flags: flags.to_vec(),
+    }
+}
+
+pub(crate) fn rows() -> Vec<TaskUncertainty> {
+    let row = |id: &str, aleatoric, videos| TaskUncertainty {
+        id: id.into(),
+        aleatoric,
+        epistemic: -1084.1,
+        total: aleatoric - 1084.1,
+        epistemic_median: -1.0,
+        epistemic_max: f64::NEG_INFINITY,
+        worst_latent: 1,
+        prompts: fit(3.5, &[]),
+        videos,
+        latents_left_out: 2,
+    };
+    vec![
+        row(
+            "a",
+            -0.1,
+            vec![fit(0.0, &[Flag::Uniform, Flag::Clipped]), fit(f64::INFINITY, &[Flag::PointMass])],
+        ),
+        row("b", f64::NEG_INFINITY, vec![]),
+        row("ü", 5e-324, vec![fit(1.0, &[Flag::Saturated])]),
+    ]
+}
+
+#[test]
+fn uncertainties_survive_with_full_precision() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("out");
+    let method = serde_json::json!({"preset": "default", "estimator": "u"});
+    write_uncertainty(&dir, &rows(), &method).unwrap();
+    assert_eq!(read_uncertainty(&dir).unwrap(), rows());
+    assert_eq!(read_method(&dir).unwrap(), method);
+    let text = fs::read_to_string(dir.join("uncertainty.jsonl")).unwrap();
+    assert!(text.contains(r#""epistemic_max":"-inf""#), "{text}");
+}
+
+#[test]
+fn an_undefined_number_stays_undefined() {
+    let home = tempfile::tempdir().unwrap();
+    let undefined = TaskUncertainty { epistemic: f64::NAN, ..rows().remove(0) };
+    write_uncertainty(home.path(), &[undefined], &serde_json::Value::Null).unwrap();
+    assert!(read_uncertainty(home.path()).unwrap()[0].epistemic.is_nan());
+}
+
+#[test]
+fn accuracies_and_truths_survive() {
+    let home = tempfile::tempdir().unwrap();
+    let scores = [
+        AccuracyScore {
+            id: "a".into(),
+            metric: "i3d_cosine".into(),
+            value: 0.123_456_789_012_345_68,
+            videos: 16,
+        },
+        AccuracyScore { id: "b".into(), metric: "psnr".into(), value: f64::INFINITY, videos: 2 },
+    ];
+    write_accuracy(home.path(), &scores).unwrap();
+    assert_eq!(read_accuracy(home.path()).unwrap(), scores);
+    let truths = [
+        TruthRow {
+            id: "a".into(),
+            aleatoric: 2.772_588_722_239_781,
+            epistemic: 0.0,
+            confidently_wrong: true,
+        },
+        TruthRow { id: "b".into(), aleatoric: 0.0, epistemic: 1.25, confidently_wrong: false },
+    ];
+    write_truth(home.path(), &truths).unwrap();
+    assert_eq!(read_truth(home.path()).unwrap(), truths);
+    assert_eq!(
+        fs::read_to_string(home.path().join("truth.jsonl")).unwrap().lines().nth(1).unwrap(),
+        r#"{"id":"b","aleatoric":0.0,"epistemic":1.25,"confidently_wrong":false}"#
+    );
+}
+
+#[test]
+fn what_is_missing_or_wrong_is_named() {
+    let home = tempfile::tempdir().unwrap();
+    assert!(
+        told(&read_truth(home.path()).unwrap_err(), home.path()).starts_with("cannot open `truth.jsonl`: ")
+    );
+    fs::write(home.path().join("truth.jsonl"), "{\"id\":\"a\",\"aleatoric\":\"x\"}\n").unwrap();
+    assert_eq!(
+        told(&read_truth(home.path()).unwrap_err(), home.path()),
+        "`truth.jsonl`, line 1, column 26: expected a number, \"inf\", \"-inf\" or null, got \"x\"; a row is an \
+         object with id, aleatoric, epistemic and confidently_wrong"
+    );
+    fs::write(home.path().join("uncertainty.parquet"), "PAR1").unwrap();
+    assert!(told(&read_method(home.path()).unwrap_err(), home.path()).starts_with(
+        "cannot read `uncertainty.parquet` as Parquet; it may be cut short, or hold something else: "
+    ));
+}

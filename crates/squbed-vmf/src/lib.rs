@@ -1,0 +1,32 @@
+//! The von Mises–Fisher distribution on the unit sphere in Rⁿ, in f64.
+//!
+//! f(x; μ, κ) = C_n(κ) exp(κ μᵀx) (paper, Eq. 6 and 7), for n from 2 and κ from 0: normalising constant, mean
+//! resultant length, differential entropy in nats and divergence from uniform ([`VonMisesFisher`]); κ from
+//! data by named estimators ([`fit()`], [`kappa`]). Data enter as sufficient statistics
+//! ([`GroupStatistics`]): that is all that a fit needs, and whoever has a batch of embeddings on a device
+//! can reduce it there. [`group_statistics`] does it here for rows in f64.
+//!
+//! Accuracy, against 60-digit arithmetic for n in 2..4096 and κ in 1e-8..1e9: 1e-13 relative for A, 1 − A, κ
+//! and the divergence, 1e-13·max(1, |x|) for entropy and log C.
+
+mod debye;
+mod distribution;
+mod error;
+mod estimate;
+mod special;
+mod statistics;
+
+pub use distribution::VonMisesFisher;
+pub use error::Error;
+pub use estimate::{Estimator, Fit, fit, kappa};
+pub use statistics::{GroupStatistics, group_statistics};
+
+/// log|S|: the logarithm of the area of the unit sphere in Rⁿ, the entropy of the uniform distribution.
+///
+/// # Errors
+///
+/// n below 2.
+pub fn log_sphere_area(dim: usize) -> Result<f64, Error> {
+    error::check_dim(dim)?;
+    Ok(special::log_sphere_area(dim))
+}

@@ -1,0 +1,92 @@
+//! Batches of von Mises–Fisher fits: statistics on the device, κ and h in f64 on the host.
+
+use std::collections::BTreeMap;
+
+use candle_core::{Device, Tensor};
+use rayon::prelude::*;
+use squbed_core::{Flag, GroupFit};
+use squbed_tensor::pca::Pca;
+use squbed_vmf::{Estimator, GroupStatistics};
+
+use crate::error::{Error, Result};
+
+/// Embeddings that are fitted together, `[m, d]`.
+pub type Group<'a> = Vec<&'a [f32]>;
+
+/// Numbers in one batch on the device (64 Mi f32 are 256 MiB).
+const BATCH_NUMBERS: usize = 64 << 20;
+
+/// Groups of one size as a tensor `[g, m, d]`.
+///
+/// # Errors
+///
+/// Rows of different widths.
+pub fn to_tensor(groups: &[&Group<'_>], device: &Device) -> Result<Tensor> {
+    let m = groups.first().map_or(0, |g| g.len());
+    let d = groups.first().and_then(|g| g.first()).map_or(0, |row| row.len());
+    let mut numbers = Vec::with_capacity(groups.len() * m * d);
+    for row in groups.iter().copied().flatten() {
+        if row.len() != d {
+            return Err(Error::Width { expected: d, got: row.len() });
+        }
+        numbers.extend_from_slice(row);
+    }
+    Ok(Tensor::from_vec(numbers, (groups.len(), m, d), device).map_err(squbed_tensor::Error::from)?)
+}
+
+/// Fits each group, in its order. Groups may differ in size; those of one size form one batch.
+pub fn fit_groups(
+    groups: &[Group<'_>],
+    basis: Option<&Pca>,
+    estimator: Estimator,
+    device: &Device,
+) -> Result<Vec<GroupFit>> {
+    let mut by_size: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (i, group) in groups.iter().enumerate() {
+        by_size.entry(group.len()).or_default().push(i);
+    }
+    let mut fits: Vec<Option<GroupFit>> = vec![None; groups.len()];
+    for (size, members) in by_size {
+        let width = groups[members[0]].first().map_or(1, |row| row.len());
+        for batch in members.chunks((BATCH_NUMBERS / (size * width).max(1)).max(1)) {
+            let batch_groups: Vec<&Group<'_>> = batch.iter().map(|&i| &groups[i]).collect();
+            let mut x = to_tensor(&batch_groups, device)?;
+            if let Some(basis) = basis {
+                x = basis.project(&x)?;
+            }
+            let statistics = squbed_tensor::group_statistics(&x)?;
+            let fitted: Vec<GroupFit> =
+                statistics.par_iter().map(|s| fit_one(s, estimator)).collect::<Result<_>>()?;
+            for (&i, fit) in batch.iter().zip(fitted) {
+                fits[i] = Some(fit);
+            }
+        }
+    }
+    Ok(fits.into_iter().flatten().collect())
+}
+
+/// One fit from its sufficient statistics.
+pub fn fit_one(statistics: &GroupStatistics, estimator: Estimator) -> Result<GroupFit> {
+    let fit = squbed_vmf::fit(statistics, estimator)?;
+    let mut flags = Vec::new();
+    for (set, flag) in [
+        (fit.point_mass, Flag::PointMass),
+        (fit.uniform, Flag::Uniform),
+        (fit.clipped, Flag::Clipped),
+        (!fit.point_mass && squbed_tensor::is_saturated(statistics), Flag::Saturated),
+    ] {
+        if set {
+            flags.push(flag);
+        }
+    }
+    Ok(GroupFit {
+        m: statistics.m,
+        dim: statistics.dim,
+        rbar: statistics.rbar,
+        one_minus_rbar: statistics.one_minus_rbar,
+        kappa: fit.kappa,
+        entropy: fit.entropy,
+        relative_entropy: -fit.kl_uniform,
+        flags,
+    })
+}

@@ -1,0 +1,215 @@
+//! The steps before the embeddings: refinement of prompts and generation of videos.
+
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use squbed_core::{GenerateRequest, LatentPrompt, PromptRefiner, RefineRequest, Task, VideoGenerator};
+use squbed_store::Failure;
+
+use crate::{
+    error::{Error, Result},
+    progress::Progress,
+};
+
+/// Gives each task that has no latent prompts `n` of them. Returns how many tasks were refined.
+///
+/// # Errors
+///
+/// The refiner's, or another number of prompts than asked for.
+pub fn refine(
+    tasks: &mut [Task],
+    refiner: &dyn PromptRefiner,
+    n: usize,
+    seed: u64,
+    progress: &dyn Progress,
+) -> Result<usize> {
+    let mut open: Vec<&mut Task> = tasks.iter_mut().filter(|t| t.latents.is_empty()).collect();
+    progress.begin("refine prompts", open.len() as u64, "tasks");
+    for task in &mut open {
+        let request = RefineRequest { prompt: &task.prompt, n, seed: squbed_sim::refine_seed(seed, &task.id) };
+        let prompts = refiner
+            .refine(&request)
+            .map_err(|source| Error::Refine { task: task.id.clone(), source })?;
+        if prompts.len() != n {
+            return Err(Error::RefineCount { task: task.id.clone(), wanted: n, got: prompts.len() });
+        }
+        task.latents =
+            prompts.into_iter().map(|prompt| LatentPrompt { prompt, videos: Vec::new() }).collect();
+        task.check()?;
+        progress.advance(1);
+    }
+    progress.end();
+    Ok(open.len())
+}
+
+/// What [`generate`] did.
+#[derive(Clone, Debug, Default)]
+pub struct Generated {
+    /// Videos that stood there already.
+    pub reused: usize,
+    /// Videos made now.
+    pub made: usize,
+    /// Videos that failed.
+    pub failures: Vec<Failure>,
+}
+
+/// Gives each latent prompt that has no videos `m` of them, in
+/// `folder/<task>/latent_<i>/gen_video_<k>.mp4`; a file that stands there is kept, since files appear
+/// whole or not at all. A video that fails is recorded and left out; the others go on.
+pub fn generate(
+    tasks: &mut [Task],
+    generator: &dyn VideoGenerator,
+    m: usize,
+    seed: u64,
+    folder: &Path,
+    progress: &dyn Progress,
+) -> Result<Generated> {
+    struct Job<'a> {
+        prompt: &'a str,
+        seed: u64,
+        out: PathBuf,
+    }
+    let mut jobs = Vec::new();
+    for task in tasks.iter() {
+        for (i, latent) in task.latents.iter().enumerate().filter(|(_, z)| z.videos.is_empty()) {
+            let folder = folder.join(file_name(&task.id)).join(format!("latent_{i}"));
+            jobs.extend((0..m).map(|k| Job {
+                prompt: &latent.prompt,
+                seed: squbed_sim::sample_seed(seed, &task.id, i, k),
+                out: folder.join(format!("gen_video_{k}.mp4")),
+            }));
+        }
+    }
+    let missing: Vec<&Job<'_>> = jobs.iter().filter(|job| !job.out.exists()).collect();
+    progress.begin("generate videos", missing.len() as u64, "clips");
+    let failures: Vec<Failure> = missing
+        .par_iter()
+        .filter_map(|job| {
+            let made = make_parent(&job.out).map_err(Into::into).and_then(|()| {
+                generator.generate(&GenerateRequest { prompt: job.prompt, seed: job.seed, out: &job.out })
+            });
+            progress.advance(1);
+            made.err().map(|error| Failure::new("generate", &job.out.display().to_string(), &*error))
+        })
+        .collect();
+    progress.end();
+    let generated =
+        Generated { reused: jobs.len() - missing.len(), made: missing.len() - failures.len(), failures };
+
+    let mut paths = jobs.into_iter().map(|job| job.out);
+    let mut all: Vec<Vec<PathBuf>> = Vec::new();
+    while let Some(first) = paths.next() {
+        all.push(std::iter::once(first).chain(paths.by_ref().take(m - 1)).filter(|p| p.exists()).collect());
+    }
+    let open = tasks.iter_mut().flat_map(|t| &mut t.latents).filter(|z| z.videos.is_empty());
+    for (latent, videos) in open.zip(all) {
+        latent.videos = videos;
+    }
+    Ok(generated)
+}
+
+fn make_parent(path: &Path) -> Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.to_owned(), source })
+}
+
+/// A task's id as the name of a folder: itself where it is plain, else its plain characters and eight
+/// digits of its digest.
+pub fn file_name(id: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if !id.is_empty() && id.chars().all(plain) && !id.starts_with('.') && id.len() <= 100 {
+        return id.to_owned();
+    }
+    let kept: String = id.chars().map(|c| if plain(c) { c } else { '_' }).take(80).collect();
+    format!("_{kept}-{}", &squbed_store::digest_text(id)[..8])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use squbed_core::BoxError;
+
+    use super::*;
+    use crate::progress::Silent;
+
+    struct Echo;
+
+    impl PromptRefiner for Echo {
+        fn describe(&self) -> String {
+            "echo".to_owned()
+        }
+
+        fn refine(&self, request: &RefineRequest<'_>) -> Result<Vec<String>, BoxError> {
+            Ok((0..request.n).map(|i| format!("{} {i}", request.prompt)).collect())
+        }
+    }
+
+    /// Writes its seed, and fails on every fifth call.
+    #[derive(Default)]
+    struct Files(AtomicUsize);
+
+    impl VideoGenerator for Files {
+        fn describe(&self) -> String {
+            "files".to_owned()
+        }
+
+        fn generate(&self, request: &GenerateRequest<'_>) -> Result<(), BoxError> {
+            if self.0.fetch_add(1, Ordering::Relaxed) % 5 == 4 {
+                return Err("the model is tired".into());
+            }
+            Ok(std::fs::write(request.out, request.seed.to_string())?)
+        }
+    }
+
+    fn tasks() -> Vec<Task> {
+        ["a", "../b"]
+            .map(|id| Task {
+                id: id.to_owned(),
+                prompt: "a cat".to_owned(),
+                dataset: None,
+                category: None,
+                ground_truth: None,
+                latents: Vec::new(),
+            })
+            .to_vec()
+    }
+
+    #[test]
+    fn a_failed_video_is_left_out_and_made_at_the_next_call() {
+        let folder = tempfile::tempdir().unwrap();
+        let model = Files::default();
+        let run = || {
+            let mut tasks = tasks();
+            assert_eq!(refine(&mut tasks, &Echo, 2, 1, &Silent).unwrap(), 2);
+            let generated = generate(&mut tasks, &model, 2, 1, folder.path(), &Silent).unwrap();
+            (tasks, generated)
+        };
+        let (tasks, generated) = run();
+        assert_eq!((generated.made, generated.failures.len()), (7, 1));
+        let videos = || tasks.iter().flat_map(|t| &t.latents).flat_map(|z| &z.videos);
+        assert_eq!(videos().count(), 7);
+        assert!(videos().all(|p| p.starts_with(folder.path()) && p.exists()));
+        let (_, again) = run();
+        assert_eq!((again.reused, again.made), (7, 1));
+        let mut seeds: Vec<String> = tasks
+            .iter()
+            .flat_map(|t| &t.latents)
+            .flat_map(|z| &z.videos)
+            .map(|p| std::fs::read_to_string(p).unwrap())
+            .collect();
+        seeds.sort();
+        seeds.dedup();
+        assert_eq!(seeds.len(), 7, "no two samples share a seed");
+    }
+
+    #[test]
+    fn ids_stay_within_their_folder() {
+        assert_eq!(file_name("task-07"), "task-07");
+        for id in ["../b", "a/b", "..", ".", "", "é"] {
+            let name = file_name(id);
+            assert!(!name.contains('/') && !name.starts_with('.') && !name.is_empty(), "{name}");
+        }
+        assert_ne!(file_name("a/b"), file_name("a:b"));
+    }
+}
