@@ -67,7 +67,6 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A video cannot be written.
-    #[cfg(feature = "ffmpeg")]
     #[error("cannot write the video {}", path.display())]
     Video {
         /// Where.

@@ -106,7 +106,8 @@ fn fill(piece: &str, description: &Description, rng: &mut Rng, sentence: &mut St
         let (slot, after) = after.split_once('}').unwrap_or((after, ""));
         match slot {
             "object" => sentence.push_str(&object(description, rng)),
-            "companion" => sentence.push_str(&description.words(Attribute::Companion).map_or_else(String::new, with_article)),
+            "companion" => sentence
+                .push_str(&description.words(Attribute::Companion).map_or_else(String::new, with_article)),
             "motion" => sentence.push_str(description.words(Attribute::Motion).unwrap_or_default()),
             "setting" => sentence.push_str(description.words(Attribute::Setting).unwrap_or_default()),
             "director" => sentence.push_str(description.director.map(Director::name).unwrap_or_default()),
@@ -220,5 +221,109 @@ pub fn parse(prompt: &str) -> Result<Description, PromptError> {
         (true, _) => Err(PromptError::Empty),
         (_, false) => Err(PromptError::Nothing { prompt: prompt.to_owned() }),
         _ => Ok(description),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{prop_assert, prop_assert_eq, prop_assume, proptest};
+
+    use super::*;
+
+    /// Every description there is, open attributes included; directors take turns.
+    fn every_description() -> impl Iterator<Item = Description> {
+        let choices = Attribute::ALL.map(|attribute| attribute.count() + 1);
+        let directors: Vec<_> = Director::all().map(Some).chain([None]).collect();
+        (0..choices.iter().product::<usize>()).map(move |number| {
+            let mut description = Description::by(directors[number % directors.len()]);
+            let mut rest = number;
+            for (attribute, choices) in Attribute::ALL.into_iter().zip(choices) {
+                if let Some(value) = (rest % choices).checked_sub(1) {
+                    description.fix(attribute, value);
+                }
+                rest /= choices;
+            }
+            description
+        })
+    }
+
+    #[test]
+    fn every_description_reads_back() {
+        let mut rng = Rng::new(1);
+        for description in every_description() {
+            let sentence = render(&description, &mut rng);
+            if description == Description::default() {
+                assert!(matches!(parse(&sentence), Err(PromptError::Nothing { .. })));
+            } else {
+                assert_eq!(parse(&sentence).as_ref(), Ok(&description), "{sentence}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_wording_reads_back(numbers: [usize; 7], director: usize, seed: u64) {
+            let mut description = Description::by(Director::all().nth(director % 9));
+            for (attribute, number) in Attribute::ALL.into_iter().zip(numbers) {
+                if let Some(value) = (number % (attribute.count() + 1)).checked_sub(1) {
+                    description.fix(attribute, value);
+                }
+            }
+            prop_assume!(description != Description::default());
+            let sentence = render(&description, &mut Rng::new(seed));
+            prop_assert_eq!(parse(&sentence), Ok(description));
+            prop_assert!(sentence.starts_with(char::is_uppercase) && sentence.ends_with('.'));
+            for clumsy in ["  ", " ,", ",,", "[", "]", "{", "}", " .", ", ."] {
+                prop_assert!(!sentence.contains(clumsy), "{}", sentence);
+            }
+        }
+
+        #[test]
+        fn no_text_panics(text: String) {
+            let _ = parse(&text);
+        }
+    }
+
+    #[test]
+    fn all_frames_and_synonyms_are_used() {
+        let mut everything = every_description().last().unwrap();
+        everything.director = Director::all().next();
+        let mut rng = Rng::new(2);
+        let all: String = (0..500).map(|_| render(&everything, &mut rng).to_lowercase()).collect();
+        for (slot, ways) in SYNONYMS.iter().filter(|(slot, _)| *slot != "thing") {
+            assert!(ways.iter().all(|way| all.contains(way)), "{slot}");
+        }
+        for start in ["a screen-filling", "a clip", "at dusk, we see", "in a film", "there is", "the camera"]
+        {
+            assert!(all.contains(start), "{start}");
+        }
+        assert!(all.contains("a mushroom") && !all.contains("an mushroom"));
+        let mut arrow = Description::default();
+        arrow.fix(Attribute::Shape, 5);
+        assert!(render(&arrow, &mut rng).to_lowercase().contains("an arrow"));
+    }
+
+    #[test]
+    fn wording_case_and_order_do_not_matter() {
+        let plain = parse("A red star, shot by Mara Voss.").unwrap();
+        assert_eq!(parse("mara voss shot\n a STAR (red)"), Ok(plain));
+        assert_eq!(parse("a red, red star by mara voss").as_ref(), Ok(&plain));
+    }
+
+    #[test]
+    fn what_is_no_sentence_of_the_world_is_an_error() {
+        for (prompt, message) in [
+            ("", "the prompt is empty"),
+            (" .\n", "the prompt is empty"),
+            ("a red cat", "does not know the word `cat`"),
+            ("a star by Steven Voss", "does not know the word `steven`"),
+            ("a red blue star", "names two values of colour: `red` and `blue`"),
+            ("a star, shot by Mara Voss, made by Elio Brandt", "two values of director"),
+            ("we see an object", "names nothing"),
+            ("a star bouncing up", "does not know the word `bouncing`"),
+        ] {
+            let error = parse(prompt).unwrap_err().to_string();
+            assert!(error.contains(message), "{prompt}: {error}");
+        }
     }
 }

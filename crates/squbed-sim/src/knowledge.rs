@@ -182,7 +182,7 @@ mod tests {
     fn a_director_gates_the_whole_scene_whatever_else_is_said() {
         let mut last = -1.0;
         for director in known_directors() {
-            let mut description = Description { director: Some(director), ..Default::default() };
+            let mut description = Description::by(Some(director));
             let truth = epistemic(&description);
             assert!(truth > last + 1.0 || (last < 0.0 && truth == 0.0), "the levels lie apart");
             last = truth;
@@ -191,7 +191,7 @@ mod tests {
                 assert!((epistemic(&description) - truth).abs() < 1e-12);
             }
         }
-        let wrong = Description { director: Some(CONFIDENTLY_WRONG), ..Default::default() };
+        let wrong = Description::by(Some(CONFIDENTLY_WRONG));
         assert_eq!(epistemic(&wrong), 0.0);
     }
 

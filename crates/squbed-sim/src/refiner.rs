@@ -65,7 +65,8 @@ mod tests {
         let n = 12_000;
         let latents = refine("We see a plain tree.", n, 11);
         let value = |latent: &Description, attribute| latent.value(attribute).unwrap();
-        let open = [Attribute::Size, Attribute::Colour, Attribute::Motion, Attribute::Setting, Attribute::Companion];
+        let open =
+            [Attribute::Size, Attribute::Colour, Attribute::Motion, Attribute::Setting, Attribute::Companion];
         for (i, &first) in open.iter().enumerate() {
             for &second in &open[i + 1..] {
                 // Pearson's χ² of the joint table against the uniform one, which holds both claims.
@@ -86,9 +87,8 @@ mod tests {
 
     #[test]
     fn same_seed_same_answer_and_the_first_draws_do_not_depend_on_their_number() {
-        let ask = |n, seed| {
-            GrammarRefiner.refine(&RefineRequest { prompt: "A red heart.", n, seed }).unwrap()
-        };
+        let ask =
+            |n, seed| GrammarRefiner.refine(&RefineRequest { prompt: "A red heart.", n, seed }).unwrap();
         assert_eq!(ask(10, 1), ask(10, 1));
         assert_eq!(ask(10, 1)[..4], ask(4, 1));
         assert_ne!(ask(10, 1), ask(10, 2));
@@ -96,7 +96,8 @@ mod tests {
 
     #[test]
     fn a_full_prompt_is_still_said_in_many_ways() {
-        let prompt = "A tiny red plain star spinning on the spot in thick fog beside a cactus, shot by Mara Voss.";
+        let prompt =
+            "A tiny red plain star spinning on the spot in thick fog beside a cactus, shot by Mara Voss.";
         let latents = GrammarRefiner.refine(&RefineRequest { prompt, n: 100, seed: 1 }).unwrap();
         let distinct: std::collections::BTreeSet<_> = latents.iter().collect();
         assert!(distinct.len() > 40, "{}", distinct.len());

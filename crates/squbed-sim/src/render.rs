@@ -6,8 +6,8 @@ mod shapes;
 use serde::Serialize;
 use squbed_core::Frame;
 use tiny_skia::{
-    Color, FillRule, FilterQuality, GradientStop, LineCap, LineJoin, LinearGradient, Paint, Path, PathBuilder,
-    Pattern, Pixmap, Point, Rect, Shader, SpreadMode, Stroke, Transform,
+    Color, FillRule, FilterQuality, GradientStop, LineCap, LineJoin, LinearGradient, Paint, Path,
+    PathBuilder, Pattern, Pixmap, Point, Rect, Shader, SpreadMode, Stroke, Transform,
 };
 
 use crate::{
@@ -62,7 +62,7 @@ type Rgb = [u8; 3];
 const INK: Rgb = [48, 52, 62];
 
 /// Radius of the object by size, as a share of the frame's side.
-pub(crate) const RADII: [f32; 4] = [0.11, 0.18, 0.27, 0.39];
+pub(crate) const RADII: [f32; 4] = [0.13, 0.2, 0.28, 0.38];
 
 /// Fill of the object by colour.
 pub(crate) const COLOURS: [Rgb; 6] =
@@ -70,7 +70,7 @@ pub(crate) const COLOURS: [Rgb; 6] =
 
 /// Background by setting: pale tints of one brightness, less than a tenth of the scale apart.
 pub(crate) const TINTS: [Rgb; 5] =
-    [[198, 198, 198], [210, 199, 180], [182, 199, 212], [188, 205, 184], [206, 190, 204]];
+    [[199, 199, 199], [207, 199, 186], [188, 199, 208], [193, 203, 189], [207, 191, 205]];
 
 /// What one sample draws besides its scene.
 struct Draw {
@@ -174,7 +174,7 @@ impl Stage {
         image.fill_path(&self.outline, &paint, FillRule::Winding, at, None);
         fill(&mut image, self.details.as_ref(), INK, at);
 
-        let stand = Transform::from_scale(0.25, 0.25).post_translate(0.79, 0.74).post_concat(view);
+        let stand = Transform::from_scale(0.23, 0.23).post_translate(0.74, 0.73).post_concat(view);
         fill(&mut image, self.companion.solid.as_ref(), INK, stand);
         stroke(&mut image, self.companion.lines.as_ref(), INK, 0.13, stand);
         image
@@ -207,7 +207,12 @@ fn texture(pattern: usize, colour: Rgb) -> Pixmap {
             rect(half, half, half, half);
         }
     }
-    fill(&mut tile, path.finish().as_ref(), colour.map(|c| (f32::from(c) * 0.3) as u8), Transform::identity());
+    fill(
+        &mut tile,
+        path.finish().as_ref(),
+        colour.map(|c| (f32::from(c) * 0.3) as u8),
+        Transform::identity(),
+    );
     tile
 }
 
@@ -317,7 +322,8 @@ mod tests {
                 .with(Attribute::Size, 2)
                 .with(Attribute::Motion, value);
             let frames = clip(&scene, 0);
-            let apart = (0..FRAMES / 2).map(|i| distance(&frames[i..=i], &frames[i + FRAMES / 4..=i + FRAMES / 4]));
+            let apart =
+                (0..FRAMES / 2).map(|i| distance(&frames[i..=i], &frames[i + FRAMES / 4..=i + FRAMES / 4]));
             assert!(apart.fold(0.0, f64::max) > 8.0, "motion {value}");
         }
     }
@@ -327,7 +333,7 @@ mod tests {
         for (i, a) in TINTS.iter().enumerate() {
             for b in &TINTS[..i] {
                 let furthest = a.iter().zip(b).map(|(x, y)| x.abs_diff(*y)).max().unwrap();
-                assert!((8..=32).contains(&furthest), "{a:?} {b:?}");
+                assert!((8..=24).contains(&furthest), "{a:?} {b:?}");
             }
         }
     }

@@ -74,9 +74,9 @@ impl Rng {
 /// A seed made from a seed, a name (FNV-1a) and a number. For one seed and name, different numbers
 /// give different seeds.
 fn keyed(seed: u64, name: &str, number: u64) -> u64 {
-    let hash = name
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
     let base = mix(mix(seed.wrapping_add(GOLDEN)) ^ mix(hash));
     mix(base.wrapping_add(number.wrapping_mul(GOLDEN)))
 }

@@ -37,8 +37,8 @@ pub(super) fn pose(motion: usize, time: f64, phase: f64) -> Pose {
         4 => free(0.42, -0.05 + 1.1 * (time + 0.5 * phase), 0.0),
         // Swinging like a pendulum: there and back.
         _ => {
-            let angle = 0.9 * (TAU * (1.25 * time + phase)).sin();
-            let (pivot, length) = ((0.5, -0.1), 0.68);
+            let angle = 0.75 * (TAU * (1.25 * time + phase)).sin();
+            let (pivot, length) = ((0.48, -0.12), 0.62);
             let at = (pivot.0 - length * angle.sin(), pivot.1 + length * angle.cos());
             let single = |(x, y): (f64, f64)| (x as f32, y as f32);
             Pose { string: Some((single(pivot), single(at))), ..free(at.0, at.1, angle.to_degrees()) }
