@@ -91,8 +91,12 @@ impl Records {
     }
 
     fn object(&self, row: &[Value]) -> String {
-        let fields: Vec<String> =
-            self.keys.iter().zip(row).map(|(key, value)| format!("{}:{value}", Value::from(key.as_str()))).collect();
+        let fields: Vec<String> = self
+            .keys
+            .iter()
+            .zip(row)
+            .map(|(key, value)| format!("{}:{value}", Value::from(key.as_str())))
+            .collect();
         format!("{{{}}}", fields.join(","))
     }
 }
@@ -134,8 +138,5 @@ impl<'de> Deserialize<'de> for Fields {
 
 /// Whether an error only says that the reader of stdout went away.
 pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .filter_map(|e| e.downcast_ref::<io::Error>())
-        .any(|e| e.kind() == io::ErrorKind::BrokenPipe)
+    error.chain().filter_map(|e| e.downcast_ref::<io::Error>()).any(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }

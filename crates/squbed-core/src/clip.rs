@@ -83,10 +83,7 @@ impl Clip {
             return Err(ClipError::Empty);
         }
         if frames.len() != pts_seconds.len() {
-            return Err(ClipError::Timestamps {
-                frames: frames.len(),
-                timestamps: pts_seconds.len(),
-            });
+            return Err(ClipError::Timestamps { frames: frames.len(), timestamps: pts_seconds.len() });
         }
         Ok(Self { frames, pts_seconds })
     }

@@ -58,7 +58,10 @@ impl FromStr for Sampling {
     fn from_str(given: &str) -> Result<Self, SamplingError> {
         let fail = |reason| SamplingError { given: given.to_owned(), reason };
         let positive = |text: &str| {
-            text.parse().ok().filter(|&k: &usize| k > 0).ok_or_else(|| fail("a count is a whole number above 0"))
+            text.parse()
+                .ok()
+                .filter(|&k: &usize| k > 0)
+                .ok_or_else(|| fail("a count is a whole number above 0"))
         };
         let (kind, rest) = given.split_once(':').ok_or_else(|| fail("no rule is named"))?;
         match kind {

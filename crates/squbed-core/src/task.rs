@@ -130,10 +130,7 @@ mod tests {
     #[test]
     fn blank_prompts_are_refused() {
         let blank = LatentPrompt { prompt: " ".into(), videos: vec![] };
-        assert_eq!(
-            task(vec![blank]).check(),
-            Err(TaskError::EmptyLatent { id: "a".into(), latent: 0 })
-        );
+        assert_eq!(task(vec![blank]).check(), Err(TaskError::EmptyLatent { id: "a".into(), latent: 0 }));
         assert_eq!(
             Task { prompt: "\t".into(), ..task(vec![]) }.check(),
             Err(TaskError::EmptyPrompt { id: "a".into() })
@@ -144,10 +141,7 @@ mod tests {
     fn a_spread_needs_two() {
         let z = |m| LatentPrompt { prompt: "z".into(), videos: vec![PathBuf::from("v.mp4"); m] };
         assert!(task(vec![z(2), z(2)]).check_complete().is_ok());
-        assert_eq!(
-            task(vec![z(2)]).check_complete(),
-            Err(TaskError::TooFewLatents { id: "a".into(), n: 1 })
-        );
+        assert_eq!(task(vec![z(2)]).check_complete(), Err(TaskError::TooFewLatents { id: "a".into(), n: 1 }));
         assert_eq!(
             task(vec![z(2), z(1)]).check_complete(),
             Err(TaskError::TooFewVideos { id: "a".into(), latent: 1, m: 1 })

@@ -2,6 +2,9 @@
 
 use std::{io, path::PathBuf};
 
+use squbed_core::EncoderIdentity;
+use squbed_tensor::EncodeError;
+
 use crate::{
     fetch::{SourceFailure, one_line},
     manifest::ManifestError,
@@ -250,6 +253,11 @@ impl Error {
         let path = path.into();
         move |source| Self::Io { operation, path, source }
     }
+}
+
+/// The error as an encoder of this identity gives it.
+pub(crate) fn encode_error(identity: &EncoderIdentity, error: Error) -> EncodeError {
+    EncodeError { encoder: identity.name.clone(), source: Box::new(error) }
 }
 
 fn list(failures: &[SourceFailure]) -> String {

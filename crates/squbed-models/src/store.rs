@@ -6,10 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 use squbed_tensor::{TextEncoder, VideoEncoder};
 
 use crate::{
+    bare::{Head, Network},
     digest::{Digest, sha256, sha256_file},
     error::Error,
     fetch::{FetchOptions, Fetched, Progress, fetch},
@@ -189,10 +190,20 @@ impl ModelStore {
         device: &Device,
         dtype: DType,
     ) -> Result<Box<dyn TextEncoder>, Error> {
+        Ok(Box::new(self.sentence_encoder(name, device, dtype)?))
+    }
+
+    /// [`text_encoder`](Self::text_encoder) by its own type, which gives token ids as well.
+    pub fn sentence_encoder(
+        &self,
+        name: &str,
+        device: &Device,
+        dtype: DType,
+    ) -> Result<SentenceEncoder, Error> {
         let manifest = self.manifest(name)?;
         match (&manifest.input, manifest.architecture) {
             (Input::Text { .. }, Architecture::Bert) => {
-                Ok(Box::new(SentenceEncoder::load(&self.open(manifest), device, dtype)?))
+                SentenceEncoder::load(&self.open(manifest), device, dtype)
             }
             _ => Err(modality(name, "video clips", "text")),
         }
@@ -205,12 +216,42 @@ impl ModelStore {
         device: &Device,
         dtype: DType,
     ) -> Result<Box<dyn VideoEncoder>, Error> {
+        Ok(Box::new(self.clip_encoder(name, device, dtype)?))
+    }
+
+    /// [`video_encoder`](Self::video_encoder) by its own type, which gives the network as well.
+    pub fn clip_encoder(&self, name: &str, device: &Device, dtype: DType) -> Result<ClipEncoder, Error> {
         let manifest = self.manifest(name)?;
         match (&manifest.input, manifest.architecture) {
             (Input::Video { .. }, Architecture::I3d) => {
-                Ok(Box::new(ClipEncoder::load(&self.open(manifest), device, dtype)?))
+                ClipEncoder::load(&self.open(manifest), device, dtype)
             }
             _ => Err(modality(name, "text", "video clips")),
+        }
+    }
+
+    /// An output `[b, d]` of a model for an input that is already preprocessed, as
+    /// [`Network::forward_tensor`](crate::Network::forward_tensor) takes it. The embedding of a text model is
+    /// what its module files say.
+    pub fn embed_tensor(
+        &self,
+        name: &str,
+        x: &Tensor,
+        mask: Option<&Tensor>,
+        head: Head,
+        device: &Device,
+        dtype: DType,
+    ) -> Result<Tensor, Error> {
+        match self.manifest(name)?.architecture {
+            Architecture::Bert if head == Head::Embedding => {
+                self.sentence_encoder(name, device, dtype)?.encode_ids(x, mask)
+            }
+            Architecture::Bert => {
+                Err(Error::Head { architecture: "bert", given: head.to_string(), known: "embedding" })
+            }
+            Architecture::I3d => {
+                Network::I3d(self.clip_encoder(name, device, dtype)?.into_network()).forward_tensor(x, mask, head)
+            }
         }
     }
 
@@ -280,11 +321,6 @@ impl Opened<'_> {
             return Err(Error::Digest { model, file: path, expected, actual: sha256 });
         }
         Ok(Content { path, bytes, sha256 })
-    }
-
-    /// A file that the manifest may leave out.
-    pub(crate) fn read_optional(&self, path: &'static str) -> Result<Option<Content>, Error> {
-        self.manifest.file(path).map(|_| self.read(path)).transpose()
     }
 }
 

@@ -16,7 +16,7 @@ use tokenizers::{Encoding, Tokenizer, TruncationParams};
 
 use crate::{
     arch::bert::{Bert, BertConfig, masked_mean},
-    error::Error,
+    error::{Error, encode_error},
     manifest::Input,
     store::Opened,
     weights::Weights,
@@ -118,9 +118,14 @@ impl SentenceEncoder {
         }
         let ids = Tensor::from_vec(ids, (rows, longest), &Device::Cpu)?;
         let mask = padded.then(|| Tensor::from_vec(mask, (rows, longest), &Device::Cpu)).transpose()?;
-        let hidden = self.bert.forward(&ids, mask.as_ref())?;
+        self.encode_ids(&ids, mask.as_ref())
+    }
+
+    /// Embeddings `[b, d]` in f32 of token ids `[b, l]` with an optional mask `[b, l]`, 1 for a token.
+    pub fn encode_ids(&self, ids: &Tensor, mask: Option<&Tensor>) -> Result<Tensor, Error> {
+        let hidden = self.bert.forward(ids, mask)?;
         let pooled = match self.modules.pooling {
-            Pooling::Mean => masked_mean(&hidden, mask.as_ref())?,
+            Pooling::Mean => masked_mean(&hidden, mask)?,
             Pooling::Cls => hidden.narrow(1, 0, 1)?.squeeze(1)?.to_dtype(DType::F32)?,
         };
         if !self.modules.normalize {
@@ -144,11 +149,7 @@ impl TextEncoder for SentenceEncoder {
         &self.identity
     }
 
-    fn dim(&self) -> usize {
-        self.identity.dim
-    }
-
     fn embed(&self, texts: &[&str]) -> Result<Tensor, EncodeError> {
-        self.encode(texts).map_err(EncodeError::other)
+        self.encode(texts).map_err(|error| encode_error(&self.identity, error))
     }
 }

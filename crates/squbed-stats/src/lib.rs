@@ -1,1 +1,71 @@
-//! squbed-stats
+//! Rank correlation over tasks: Kendall's τ-b, Spearman, Pearson, and intervals that resample tasks.
+//!
+//! Figures equal SciPy 1.17's. Infinities are ordinary values where only order counts; NaN is an error; a
+//! constant column gives NaN.
+
+mod bootstrap;
+mod error;
+mod kendall;
+mod linear;
+mod rank;
+mod student;
+
+pub use bootstrap::{Interval, bootstrap_kendall, jackknife_kendall};
+pub use error::Error;
+pub use kendall::{Kendall, KendallMethod, kendall, tau_b};
+pub use linear::{LinearCorrelation, pearson, spearman};
+pub use rank::{ranks, z_scores};
+
+use std::{fmt, str::FromStr};
+
+/// Which deviation from independence counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alternative {
+    /// Either.
+    TwoSided,
+    /// A negative correlation.
+    Less,
+    /// A positive correlation.
+    Greater,
+}
+
+impl fmt::Display for Alternative {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TwoSided => "two-sided",
+            Self::Less => "less",
+            Self::Greater => "greater",
+        })
+    }
+}
+
+impl FromStr for Alternative {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        match name {
+            "two-sided" => Ok(Self::TwoSided),
+            "less" => Ok(Self::Less),
+            "greater" => Ok(Self::Greater),
+            _ => Err(Error::Name {
+                what: "alternative",
+                name: name.to_owned(),
+                known: "two-sided, less, greater",
+            }),
+        }
+    }
+}
+
+/// Checks that two columns can be correlated.
+fn check(x: &[f64], y: &[f64]) -> Result<(), Error> {
+    if x.len() != y.len() {
+        return Err(Error::Lengths { x: x.len(), y: y.len() });
+    }
+    if x.len() < 2 {
+        return Err(Error::TooFew { n: x.len() });
+    }
+    match x.iter().chain(y).position(|v| v.is_nan()) {
+        Some(i) => Err(Error::Nan { column: if i < x.len() { "x" } else { "y" }, row: i % x.len() }),
+        None => Ok(()),
+    }
+}

@@ -1,1 +1,112 @@
-//! squbed-video
+//! Video files in and out.
+//!
+//! [`probe`] says what a file holds, [`decode`] gives the frames that one or several sampling plans
+//! pick, in one pass, and [`encode`] writes frames as an mp4. A folder of pictures is read as a video
+//! too. Without the feature `ffmpeg` only folders are.
+//!
+//! Files are opened as files alone: no network, no play lists, no other file by reference.
+//!
+//! ```no_run
+//! use squbed_core::Sampling;
+//!
+//! let plans = [Sampling::Uniform(16), Sampling::Rate { fps: 8.0, max: None }];
+//! let decoded = squbed_video::decode("a.mp4".as_ref(), &plans, &Default::default())?;
+//! println!("{} frames, of which 16 were kept", decoded.info.frames);
+//! # Ok::<(), squbed_video::Error>(())
+//! ```
+
+mod error;
+mod folder;
+mod info;
+mod options;
+mod orientation;
+mod plan;
+
+#[cfg(feature = "ffmpeg")]
+mod encode;
+#[cfg(feature = "ffmpeg")]
+mod ffi;
+#[cfg(feature = "ffmpeg")]
+mod file;
+#[cfg(feature = "ffmpeg")]
+mod scan;
+#[cfg(not(feature = "ffmpeg"))]
+mod without;
+#[cfg(not(feature = "ffmpeg"))]
+use without as file;
+
+use std::{fs, path::Path};
+
+pub use error::{Error, LibavError};
+pub use info::{Ratio, VideoInfo, Warning};
+pub use options::{Codec, Damaged, DecodeOptions, EncodeOptions, Limits};
+use squbed_core::{Clip, Frame, Sampling};
+
+/// What [`decode`] gives.
+#[derive(Clone, Debug)]
+pub struct Decoded {
+    /// One clip a plan, in the order of the plans; upright 8-bit RGB frames.
+    pub clips: Vec<Clip>,
+    /// What the file holds.
+    pub info: VideoInfo,
+    /// What is unusual: `info.warnings`, and what came up while decoding.
+    pub warnings: Vec<Warning>,
+}
+
+/// What a video file, or a folder of pictures, holds.
+///
+/// The file is read through once without decoding, so that the count of frames is exact. Where the
+/// packets cannot tell (a raw stream, AVI), the frames are decoded to be counted.
+///
+/// # Errors
+///
+/// As [`decode`]. A file that is cut short is described as far as it goes, with a warning.
+pub fn probe(path: &Path) -> Result<VideoInfo, Error> {
+    let options = DecodeOptions { damaged: Damaged::Warn, ..DecodeOptions::default() };
+    if is_folder(path)? { folder::probe(path, &options) } else { file::probe(path, &options) }
+}
+
+/// The frames that each of `plans` picks, decoded in one pass.
+///
+/// Colours are converted at full size by FFmpeg's default conversion to 8-bit RGB (BT.601 matrix, as
+/// PyAV and the published preprocessing pipelines do), turned upright, and not resized. Times are
+/// the file's own, in seconds.
+///
+/// # Errors
+///
+/// One of [`Error`]'s reading variants, which name the file. Damage is an error or a warning as
+/// [`DecodeOptions::damaged`] says.
+pub fn decode(path: &Path, plans: &[Sampling], options: &DecodeOptions) -> Result<Decoded, Error> {
+    if is_folder(path)? {
+        folder::decode(path, plans, options)
+    } else {
+        file::decode(path, plans, options)
+    }
+}
+
+/// Writes `frames` as an mp4 without sound, yuv420p, to `path`.
+///
+/// The file appears whole or not at all, and the same frames give the same bytes with the same FFmpeg
+/// build.
+///
+/// # Errors
+///
+/// [`Error::NothingToEncode`], [`Error::FrameSize`], [`Error::MixedSizes`], [`Error::Rate`],
+/// [`Error::Quality`], [`Error::NoEncoder`], [`Error::Unwritable`] or [`Error::Libav`].
+pub fn encode(
+    path: &Path,
+    frames: impl IntoIterator<Item = Frame>,
+    options: &EncodeOptions,
+) -> Result<(), Error> {
+    #[cfg(feature = "ffmpeg")]
+    return encode::encode(path, &mut frames.into_iter(), options);
+    #[cfg(not(feature = "ffmpeg"))]
+    return without::encode(path, &mut frames.into_iter(), options);
+}
+
+/// Whether `path` is a folder; an error where it cannot be looked at.
+fn is_folder(path: &Path) -> Result<bool, Error> {
+    let metadata =
+        fs::metadata(path).map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
+    Ok(metadata.is_dir())
+}

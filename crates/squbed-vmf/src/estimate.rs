@@ -83,9 +83,8 @@ pub fn fit(statistics: &GroupStatistics, estimator: Estimator) -> Result<Fit, Er
         return Err(Error::Empty);
     }
     check(dim, rbar, one_minus_rbar)?;
-    let point_mass = m == 1 || one_minus_rbar == 0.0;
     let mut clipped = false;
-    let kappa = if point_mass {
+    let kappa = if m == 1 || one_minus_rbar == 0.0 {
         f64::INFINITY
     } else if estimator == Estimator::U {
         let (m, spread) = (m as f64, one_minus_rbar * (1.0 + rbar));
@@ -101,6 +100,7 @@ pub fn fit(statistics: &GroupStatistics, estimator: Estimator) -> Result<Fit, Er
         self::kappa(dim, rbar, one_minus_rbar, estimator)?
     };
     let vmf = VonMisesFisher::new(dim, kappa)?;
+    let point_mass = kappa == f64::INFINITY;
     Ok(Fit {
         kappa,
         entropy: vmf.entropy(),
@@ -130,12 +130,17 @@ pub fn kappa(dim: usize, rbar: f64, one_minus_rbar: f64, estimator: Estimator) -
     let start = banerjee(dim, rbar, one_minus_rbar);
     Ok(match estimator {
         Estimator::Exact | Estimator::U => root(dim, rbar, one_minus_rbar),
+        Estimator::Tanabe => tanabe(dim, rbar, one_minus_rbar),
         Estimator::Banerjee => start,
+        Estimator::Sra | Estimator::Song if start >= NO_STEP => start,
         Estimator::Sra => (0..2).fold(start, |k, _| newton(dim, k, rbar, one_minus_rbar)),
         Estimator::Song => (0..2).fold(start, |k, _| halley(dim, k, rbar, one_minus_rbar)),
-        Estimator::Tanabe => tanabe(dim, rbar, one_minus_rbar),
     })
 }
+
+/// From here on Banerjee's start is the root to the last digit: as r̄ → 1 it exceeds it by ½. Further out,
+/// A′ leaves the range of f64 and a step would be undefined.
+const NO_STEP: f64 = 1e20;
 
 fn check(dim: usize, rbar: f64, one_minus_rbar: f64) -> Result<(), Error> {
     check_dim(dim)?;
@@ -171,13 +176,13 @@ fn halley(dim: usize, kappa: f64, rbar: f64, one_minus_rbar: f64) -> f64 {
 }
 
 /// The root of A_n(κ) = r̄: Banerjee's start, which is within 7 %, and Halley steps until they no longer
-/// matter; the third is needed at n = 2 alone.
+/// matter: two, at n = 2 and 3 also three.
 fn root(dim: usize, rbar: f64, one_minus_rbar: f64) -> f64 {
     if rbar == 0.0 {
         return 0.0;
     }
     let mut kappa = banerjee(dim, rbar, one_minus_rbar);
-    if kappa.is_infinite() {
+    if kappa >= NO_STEP {
         return kappa;
     }
     for _ in 0..4 {
@@ -208,6 +213,7 @@ fn tanabe(dim: usize, rbar: f64, one_minus_rbar: f64) -> f64 {
     let near_one = rbar >= 0.5;
     let below = |a: f64, one_minus_a: f64| if near_one { one_minus_a - one_minus_rbar } else { rbar - a };
     let rise = if near_one { one_minus_a_low - s.one_minus_a } else { s.a - a_low };
-    let slope = g * below(a_low, one_minus_a_low) * s.a - high * below(s.a, s.one_minus_a);
-    high * rbar * rise * g / slope
+    let relative = |a: f64, one_minus_a: f64| below(a, one_minus_a) / rbar;
+    let slope = g * relative(a_low, one_minus_a_low) * s.a - high * relative(s.a, s.one_minus_a);
+    high * (rise * g / slope)
 }

@@ -11,6 +11,7 @@
 
 mod debye;
 mod distribution;
+mod double;
 mod error;
 mod estimate;
 mod special;

@@ -5,13 +5,22 @@
 //! A = I_{v+1}/I_v, 1 − A and A′, each computed directly. The uniform asymptotic expansion (DLMF 10.41) in
 //! log form gives them at an order V ≥ 16, the downward recurrence, which is stable, at v.
 
-use crate::debye::{D, Q};
+use crate::debye::{AT_ONE, TERMS};
 
 /// Least order at which the expansion is used.
 const LEAST_ORDER: f64 = 16.0;
 
-/// Terms of the expansion.
-const TERMS: usize = 12;
+/// Terms of the expansion that an order needs: the first one left out is below 3e-16 of A and of the
+/// divergence; of A′ it is below 5e-14 at order 16 and below 3e-16 from order 32.
+fn terms(order: f64) -> usize {
+    match order {
+        512.0.. => 4,
+        128.0.. => 6,
+        64.0.. => 8,
+        32.0.. => 12,
+        _ => TERMS.len(),
+    }
+}
 
 /// L, M, A, 1 − A and A′ of one (n, κ).
 #[derive(Clone, Copy, Debug)]
@@ -28,9 +37,18 @@ pub(crate) fn special(dim: usize, kappa: f64) -> Special {
     let v = dim as f64 / 2.0 - 1.0;
     let steps = (LEAST_ORDER - v).ceil().max(0.0) as usize;
     let mut special = expansion(v + steps as f64, kappa);
+    let mut gain = LogProduct::default();
     for step in (0..steps).rev() {
-        special = lower_order(special, 2.0 * (v + step as f64 + 1.0), kappa);
+        // From order v + 1 to v, where b = 2(v + 1).
+        let b = 2.0 * (v + step as f64 + 1.0);
+        gain.times_one_plus(kappa * special.a / b);
+        special = lower_order(special, b, kappa);
     }
+    // Rounding may carry it one digit too far.
+    special.a = special.a.min(1.0);
+    let gain = gain.log();
+    special.l += gain;
+    special.m += gain;
     special
 }
 
@@ -42,60 +60,80 @@ fn expansion(order: f64, kappa: f64) -> Special {
     // w = s − 1 and i = s − z without cancellation.
     let w = z * (z / (1.0 + s));
     let i = 1.0 / (s + z);
-    let p2 = p * p;
+    // t = p², and 1 − t = z²p² without cancellation.
+    let zp = z * p;
+    let (t, one_minus_t) = (p * p, zp * zp);
     let inverse = 1.0 / order;
 
-    // Σ (D_k(p) − D_k(1))/V^k, with the factor 1 − p = w/s taken out.
-    let mut q_sum = 0.0;
-    // E = Σ D_k′(p)/V^{k+1} and its derivative in p.
-    let (mut e, mut e_prime) = (0.0, 0.0);
-    for k in (0..TERMS).rev() {
-        let (_, first, second) = polynomial(D[k], p);
-        q_sum = (q_sum + polynomial(Q[k], p).0) * inverse;
-        e = (e + first * inverse) * inverse;
-        e_prime = (e_prime + second * inverse) * inverse;
+    let (mut r, mut f, mut g) = (0.0, 0.0, 0.0);
+    for term in TERMS[..terms(order)].iter().rev() {
+        let [r_k, f_k, g_k] = polynomials(term, t);
+        r = (r + r_k) * (p * inverse);
+        f = (f + f_k) * (p * inverse);
+        g = (g + g_k) * (p * inverse);
     }
-    let sum = -w / s * q_sum;
-    let common = -0.5 * w.ln_1p() + sum;
-    let correction = p2 * inverse / 2.0 + p2 * p * e;
-    // 1 − p², which is z²p², without cancellation.
-    let q2 = (z * p) * (z * p);
-    let derivative = p / (1.0 + s) - p2 * inverse / 2.0 + q2 * p2 * inverse - p2 * p * e
-        + 3.0 * q2 * p2 * p * e
-        + q2 * p2 * p2 * e_prime;
+    // Σ D_k(1)(1 − p^k)/(1 − p)/V^k.
+    let (mut at_one, mut geometric, mut power) = (0.0, 1.0, inverse);
+    for c in AT_ONE {
+        at_one += c * geometric * power;
+        geometric = geometric * t + p + 1.0;
+        power *= inverse * inverse;
+    }
+    // Σ (D_k(p) − D_k(1))/V^k, with D_k(p) − D_k(1) = −(1 − t)p^k R_k − (1 − p^k)D_k(1) and 1 − p = w/s.
+    let sum = -(one_minus_t * r + w * p * at_one);
+    let common = sum - 0.5 * w.ln_1p();
+    let log_half = (w / 2.0).ln_1p();
+    // z(p²/(2V) + p³E), where E = Σ D_k′(p)/V^{k+1}, so that p³E = p² Σ p^k F_k/V^{k+1}.
+    let correction = zp * (p * inverse * (0.5 + f));
+    let derivative =
+        p / (1.0 + s) - t * inverse * (0.5 - one_minus_t - (3.0 * one_minus_t - 1.0) * f - one_minus_t * g);
     Special {
-        l: order * (w - (w / 2.0).ln_1p()) + common,
-        m: order * (i - 1.0 - (w / 2.0).ln_1p()) + common,
-        a: z * (1.0 / (1.0 + s) - correction),
-        one_minus_a: (1.0 + i) / (1.0 + s) + z * correction,
+        l: order * (w - log_half) + common,
+        m: order * (i - 1.0 - log_half) + common,
+        a: z / (1.0 + s) - correction,
+        one_minus_a: (1.0 + i) / (1.0 + s) + correction,
         a_prime: derivative * inverse,
     }
 }
 
-/// From order v + 1 to v, where b = 2(v + 1).
+/// A, 1 − A and A′ from order v + 1 to v, where b = 2(v + 1).
 fn lower_order(above: Special, b: f64, x: f64) -> Special {
-    let r = above.a;
-    let d = b + x * r;
-    let gain = (x * r / b).ln_1p();
+    let d = b + x * above.a;
     Special {
-        l: above.l + gain,
-        m: above.m + gain,
         a: x / d,
         one_minus_a: (b - x * above.one_minus_a) / d,
         // b − x²r′ and d² are divided apart: x² overflows first.
         a_prime: (b / d - x * (x * above.a_prime / d)) / d,
+        ..above
     }
 }
 
-/// A polynomial, low to high powers, with its first and second derivative.
-fn polynomial(coefficients: &[f64], x: f64) -> (f64, f64, f64) {
-    let (mut value, mut first, mut second) = (0.0, 0.0, 0.0);
-    for &c in coefficients.iter().rev() {
-        second = second * x + 2.0 * first;
-        first = first * x + value;
-        value = value * x + c;
+/// Three polynomials at once, high to low powers.
+fn polynomials(coefficients: &[[f64; 3]], x: f64) -> [f64; 3] {
+    coefficients.iter().fold([0.0; 3], |[r, f, g], c| [r * x + c[0], f * x + c[1], g * x + c[2]])
+}
+
+/// log Π(1 + eᵢ) of positive e, small ones without loss; one logarithm for almost all.
+#[derive(Default)]
+struct LogProduct {
+    /// Π − 1.
+    excess: f64,
+    log: f64,
+}
+
+impl LogProduct {
+    fn times_one_plus(&mut self, e: f64) {
+        // At most 17 factors: below this bound their product is finite.
+        if e < 1e15 {
+            self.excess += e + e * self.excess;
+        } else {
+            self.log += e.ln_1p();
+        }
     }
-    (value, first, second)
+
+    fn log(&self) -> f64 {
+        self.log + self.excess.ln_1p()
+    }
 }
 
 /// log|S|, the area of the unit sphere in Rⁿ: ln 2 + (n/2) ln π − ln Γ(n/2).

@@ -17,6 +17,8 @@ fn group() -> impl Strategy<Value = Vec<Vec<f64>>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn entropy_falls_strictly_with_kappa(dim in 2_usize..4097, exponent in -2.0..8.0_f64, factor in 1.001..10.0_f64) {
         let h = |kappa| VonMisesFisher::new(dim, kappa).unwrap().entropy();

@@ -35,7 +35,8 @@ pub fn variants(
     let with = |tasks: &[TaskEmbeddings<'_>], options: MethodOptions| -> Result<Vec<Parts>> {
         Ok(method::estimate(tasks, &options, device)?.tasks.iter().map(Parts::from).collect())
     };
-    let projected = |centred| MethodOptions { projection: Projection::Corpus { dims: None, centred }, ..default };
+    let projected =
+        |centred| MethodOptions { projection: Projection::Corpus { dims: None, centred }, ..default };
     let mut variants = Vec::new();
     let mut add = |name: &str, parts: Vec<Parts>| variants.push(Variant { name: name.to_owned(), parts });
     for estimator in [Estimator::Exact, Estimator::Sra] {

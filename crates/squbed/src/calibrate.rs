@@ -161,9 +161,7 @@ pub fn calibrate(
     let mut kept: Vec<(&Parts, Option<&Truth>)> = Vec::new();
     for part in parts {
         let known = match truth {
-            Some(truth) => Some(
-                truth.get(&part.id).ok_or_else(|| Error::NoTruth { task: part.id.clone() })?,
-            ),
+            Some(truth) => Some(truth.get(&part.id).ok_or_else(|| Error::NoTruth { task: part.id.clone() })?),
             None => None,
         };
         if !known.is_some_and(|t| t.confidently_wrong) {
@@ -255,7 +253,8 @@ mod tests {
     #[test]
     fn tasks_without_an_accuracy_are_left_out() {
         let parts = parts(6);
-        let accuracy = BTreeMap::from([("t0".to_owned(), 1.0), ("t4".to_owned(), 0.5), ("t5".to_owned(), 0.2)]);
+        let accuracy =
+            BTreeMap::from([("t0".to_owned(), 1.0), ("t4".to_owned(), 0.5), ("t5".to_owned(), 0.2)]);
         let c = calibrate(&parts, &accuracy, None, Resampling::default()).unwrap();
         assert_eq!(c.total_accuracy.unwrap().n, 3);
         assert!(c.truth.is_none());

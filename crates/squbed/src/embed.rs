@@ -207,7 +207,8 @@ struct DecodedInput {
 }
 
 fn decode(path: &Path, encoder: &dyn VideoEncoder) -> Result<DecodedInput, Failure> {
-    let failed = |error: &(dyn std::error::Error + 'static)| Failure::new("embed", &path.display().to_string(), error);
+    let failed =
+        |error: &(dyn std::error::Error + 'static)| Failure::new("embed", &path.display().to_string(), error);
     let mut decoded =
         squbed_video::decode(path, std::slice::from_ref(encoder.sampling()), &Default::default())
             .map_err(|e| failed(&e))?;
@@ -323,10 +324,6 @@ fn gather_one<'a>(
         task.latents.iter().map(|z| z.videos.iter().filter_map(|p| videos.video(p)).collect()).collect();
     match groups.iter().map(Vec::len).min() {
         Some(m) if m >= 2 => Ok(TaskEmbeddings { id: &task.id, prompts, videos: groups }),
-        m => Err(Error::TooFewSamples {
-            task: task.id.clone(),
-            n: task.latents.len(),
-            m: m.unwrap_or(0),
-        }),
+        m => Err(Error::TooFewSamples { task: task.id.clone(), n: task.latents.len(), m: m.unwrap_or(0) }),
     }
 }

@@ -184,12 +184,13 @@ impl Error {
             Self::TooFewSamples { .. } => Some(
                 "generate more, or remove the task; if videos failed, failures.jsonl says why".to_owned(),
             ),
-            Self::NotEmbedded { .. } => {
-                Some("run `squbed embed text` and `squbed embed video` with the same --cache first".to_owned())
-            }
-            Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-                Some("the disk is full; free some room and run the same command again, finished work is kept".to_owned())
-            }
+            Self::NotEmbedded { .. } => Some(
+                "run `squbed embed text` and `squbed embed video` with the same --cache first".to_owned(),
+            ),
+            Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => Some(
+                "the disk is full; free some room and run the same command again, finished work is kept"
+                    .to_owned(),
+            ),
             _ => None,
         }
     }

@@ -160,8 +160,8 @@ impl Experiment {
     ///
     /// An unreadable file, unknown or missing keys, n or m below 2, no preset, no batch.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
         let mut experiment: Self = toml::from_str(&text)
             .map_err(|source| Error::Experiment { path: path.to_owned(), source: Box::new(source) })?;
         let base = path.parent().unwrap_or(Path::new(""));
@@ -176,12 +176,17 @@ impl Experiment {
         Ok(experiment)
     }
 
-    /// The experiment that a results' folder was made by, as [`run`](crate::run::run) recorded it.
-    pub fn read_recorded(out: &Path) -> Result<Self> {
+    /// The experiment that a results' folder was made by, as [`run`](crate::run::run) recorded it; `None` where
+    /// the steps were run one by one.
+    pub fn read_recorded(out: &Path) -> Result<Option<Self>> {
         let path = out.join("experiment.toml");
+        if !path.exists() {
+            return Ok(None);
+        }
         let text =
             std::fs::read_to_string(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
-        toml::from_str(&text).map_err(|source| Error::Experiment { path, source: Box::new(source) })
+        let experiment = toml::from_str(&text);
+        experiment.map(Some).map_err(|source| Error::Experiment { path, source: Box::new(source) })
     }
 
     /// Checks the numbers.
@@ -239,7 +244,10 @@ mod tests {
             ("out = 'r'\n[tasks.world]\nkind = 'realm'\ntasks = 1", "at least 4"),
         ] {
             let error = read(text).unwrap_err();
-            let whole = format!("{error} {}", std::error::Error::source(&error).map_or(String::new(), |e| e.to_string()));
+            let whole = format!(
+                "{error} {}",
+                std::error::Error::source(&error).map_or(String::new(), |e| e.to_string())
+            );
             assert!(whole.contains(part), "{whole}");
         }
     }

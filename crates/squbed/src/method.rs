@@ -248,8 +248,11 @@ mod tests {
         videos: &[Vec<Vec<f32>>],
         options: MethodOptions,
     ) -> Result<TaskUncertainty> {
-        let task =
-            TaskEmbeddings { id: "t", prompts: rows(prompts), videos: videos.iter().map(|v| rows(v)).collect() };
+        let task = TaskEmbeddings {
+            id: "t",
+            prompts: rows(prompts),
+            videos: videos.iter().map(|v| rows(v)).collect(),
+        };
         Ok(estimate(&[task], &options, &Device::Cpu)?.tasks.remove(0))
     }
 
@@ -287,7 +290,8 @@ mod tests {
 
     #[test]
     fn one_sample_is_refused() {
-        let error = estimate_one(&group(2, 4, 0.1), &[group(2, 4, 0.1), group(1, 4, 0.1)], Preset::Default.into());
+        let error =
+            estimate_one(&group(2, 4, 0.1), &[group(2, 4, 0.1), group(1, 4, 0.1)], Preset::Default.into());
         assert!(matches!(error, Err(Error::TooFewSamples { m: 1, .. })), "{error:?}");
     }
 

@@ -190,17 +190,8 @@ pub fn run(
     experiment.check()?;
     let out = &experiment.out;
     claim(experiment)?;
-    let mut record = RunRecord {
-        made: String::new(),
-        command: command.to_owned(),
-        machine: crate::machine::describe(),
-        squbed: env!("CARGO_PKG_VERSION").to_owned(),
-        device: squbed_tensor::device::describe(&encoders.device),
-        threads: rayon::current_num_threads(),
-        refiner: String::new(),
-        generator: String::new(),
-        steps: Vec::new(),
-    };
+    let mut record = RunRecord::new(command);
+    record.device = squbed_tensor::device::describe(&encoders.device);
     let mut failures = Vec::new();
 
     let tasks = make_tasks(experiment, &mut record, &mut failures, progress)?;
@@ -210,8 +201,13 @@ pub fn run(
     let cache = experiment.cache();
     let (texts, work) = embed::embed_texts(&prompts, &*encoders.text, Some(&cache), progress)?;
     record.work("embed prompts", "sentences", &work);
-    let (videos, histograms, work) =
-        embed::embed_videos(&video_paths(&tasks), &*encoders.video, Some(&cache), experiment.embed.batch, progress)?;
+    let (videos, histograms, work) = embed::embed_videos(
+        &video_paths(&tasks),
+        &*encoders.video,
+        Some(&cache),
+        experiment.embed.batch,
+        progress,
+    )?;
     record.work("embed videos", "clips", &work);
     failures.extend(work.failures);
 
@@ -244,7 +240,8 @@ pub fn run(
             seconds: started.elapsed().as_secs_f64(),
         });
     }
-    let calibration = calibrate_folder(out, Resampling { resamples: experiment.resamples, seed: experiment.seed })?;
+    let calibration =
+        calibrate_folder(out, Resampling { resamples: experiment.resamples, seed: experiment.seed })?;
     record.made = crate::machine::now();
     write_json(&out.join("run.json"), &record)?;
     write_failures(out, &failures)?;
@@ -252,6 +249,21 @@ pub fn run(
 }
 
 impl RunRecord {
+    /// The record of a run that begins here.
+    pub fn new(command: &str) -> Self {
+        Self {
+            made: crate::machine::now(),
+            command: command.to_owned(),
+            machine: crate::machine::describe(),
+            squbed: env!("CARGO_PKG_VERSION").to_owned(),
+            device: String::new(),
+            threads: rayon::current_num_threads(),
+            refiner: String::new(),
+            generator: String::new(),
+            steps: Vec::new(),
+        }
+    }
+
     fn work(&mut self, step: &str, unit: &str, work: &Work) {
         self.steps.push(StepRecord {
             step: step.to_owned(),
@@ -271,10 +283,9 @@ fn claim(experiment: &Experiment) -> Result<()> {
         .map_err(|source| Error::Encode { what: "the experiment", source: Box::new(source) })?;
     match std::fs::read_to_string(&path) {
         Ok(there) if there == text => Ok(()),
-        Ok(there) => Err(Error::OtherExperiment {
-            path: experiment.out.clone(),
-            key: first_difference(&there, &text),
-        }),
+        Ok(there) => {
+            Err(Error::OtherExperiment { path: experiment.out.clone(), key: first_difference(&there, &text) })
+        }
         Err(_) => {
             std::fs::create_dir_all(&experiment.out)
                 .map_err(|source| Error::Write { path: experiment.out.clone(), source })?;
@@ -300,7 +311,7 @@ fn make_tasks(
     let world = match &experiment.tasks {
         TaskSource::File(_) => WorldSpec::default(),
         TaskSource::World { kind, tasks } => WorldSpec {
-            knowledge: kind.parse()?,
+            kind: kind.parse()?,
             tasks: *tasks,
             latents: experiment.refine.latents,
             videos: experiment.generate.videos,
@@ -312,7 +323,7 @@ fn make_tasks(
     let mut tasks = match &experiment.tasks {
         TaskSource::File(path) => squbed_store::read_tasks(path)?,
         TaskSource::World { .. } => {
-            let (tasks, truths): (Vec<_>, Vec<_>) = world.tasks().into_iter().unzip();
+            let (tasks, truths): (Vec<_>, Vec<_>) = world.tasks().iter().cloned().unzip();
             let rows: Vec<TruthRow> = truths
                 .iter()
                 .map(|t| TruthRow {
@@ -323,6 +334,7 @@ fn make_tasks(
                 })
                 .collect();
             squbed_store::write_truth(out, &rows)?;
+            write_json(&out.join("world.json"), &world.record())?;
             draw_ground_truths(&world, tasks, out, progress)?
         }
     };
@@ -346,7 +358,8 @@ fn make_tasks(
             closed_world_only("generate.generator", &experiment.generate.generator, world.generator())?;
         record.generator = squbed_core::VideoGenerator::describe(&generator);
         let m = experiment.generate.videos;
-        let made = steps::generate(&mut tasks, &generator, m, experiment.seed, &out.join("videos"), progress)?;
+        let made =
+            steps::generate(&mut tasks, &generator, m, experiment.seed, &out.join("videos"), progress)?;
         record.steps.push(StepRecord {
             step: "generate videos".to_owned(),
             unit: "clips".to_owned(),
@@ -401,13 +414,8 @@ pub fn video_paths(tasks: &[Task]) -> Vec<&Path> {
 }
 
 /// Writes one preset's uncertainties, the options that made them and the basis.
-pub fn write_estimate(
-    folder: &Path,
-    estimate: &method::Estimate,
-    in_force: &MethodInForce,
-) -> Result<()> {
-    std::fs::create_dir_all(folder)
-        .map_err(|source| Error::Write { path: folder.to_owned(), source })?;
+pub fn write_estimate(folder: &Path, estimate: &method::Estimate, in_force: &MethodInForce) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.to_owned(), source })?;
     let metadata = serde_json::to_value(in_force)
         .map_err(|source| Error::Encode { what: "the method's options", source: Box::new(source) })?;
     squbed_store::write_uncertainty(folder, &estimate.tasks, &metadata)?;
@@ -535,8 +543,7 @@ pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<()> {
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let text =
         std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
-    serde_json::from_str(&text)
-        .map_err(|source| Error::Json { path: path.to_owned(), source })
+    serde_json::from_str(&text).map_err(|source| Error::Json { path: path.to_owned(), source })
 }
 
 /// Writes `failures.jsonl`, or takes an older one away where nothing failed.

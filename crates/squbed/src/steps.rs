@@ -26,10 +26,10 @@ pub fn refine(
     let mut open: Vec<&mut Task> = tasks.iter_mut().filter(|t| t.latents.is_empty()).collect();
     progress.begin("refine prompts", open.len() as u64, "tasks");
     for task in &mut open {
-        let request = RefineRequest { prompt: &task.prompt, n, seed: squbed_sim::refine_seed(seed, &task.id) };
-        let prompts = refiner
-            .refine(&request)
-            .map_err(|source| Error::Refine { task: task.id.clone(), source })?;
+        let request =
+            RefineRequest { prompt: &task.prompt, n, seed: squbed_sim::refine_seed(seed, &task.id) };
+        let prompts =
+            refiner.refine(&request).map_err(|source| Error::Refine { task: task.id.clone(), source })?;
         if prompts.len() != n {
             return Err(Error::RefineCount { task: task.id.clone(), wanted: n, got: prompts.len() });
         }

@@ -1,25 +1,24 @@
 //! From a results' folder to its report.
 
+mod tasks;
+mod words;
+
 use std::{
     collections::BTreeMap,
-    io::Cursor,
     path::{Path, PathBuf},
 };
 
-use rayon::prelude::*;
-use squbed_core::{Sampling, Task, TaskUncertainty};
-use squbed_report::{
-    AccuracyMetric, Bound, Estimate, Image, LatentReport, Method, MethodOption, Note, Origin, Outcome,
-    Quantity, ReportData, Run, SeedRow, SeedTable, Step, TaskReport, Verdict,
-};
+use squbed_core::{Task, TaskUncertainty};
+use squbed_report::{AccuracyMetric, Method, Note, Outcome, ReportData, Run, Step, Verdict};
+use words::{correlations, preset_method, report_floors, seed_tables, tau_text};
 
 use crate::{
     accuracy,
-    calibrate::{self, Calibration, Correlation, Parts, Truth},
+    calibrate::{Calibration, Parts, Truth},
     demo::{Floor, SeedCalibration, median},
     error::Result,
     experiment::{Experiment, TaskSource},
-    method::{Preset, Projection},
+    method::Preset,
     run::{self, CalibrationFile, MethodInForce, RunRecord},
 };
 
@@ -42,7 +41,8 @@ pub fn report(out: &Path, into: &Path, context: Context<'_>) -> Result<PathBuf> 
 
 /// Everything that a results' folder holds.
 struct Folder {
-    experiment: Experiment,
+    /// Absent where the steps were run one by one.
+    experiment: Option<Experiment>,
     tasks: Vec<Task>,
     truth: BTreeMap<String, Truth>,
     accuracy: BTreeMap<String, f64>,
@@ -70,7 +70,11 @@ impl Folder {
             uncertainty,
             baselines: run::read_parts(&out.join(run::BASELINES))?,
             calibration: run::read_json(&out.join("calibration.json"))?,
-            record: run::read_json(&out.join("run.json"))?,
+            record: if out.join("run.json").exists() {
+                run::read_json(&out.join("run.json"))?
+            } else {
+                RunRecord::new("")
+            },
             failures: squbed_store::read_failures(&out.join(run::FAILURES))?,
         })
     }
@@ -104,7 +108,7 @@ impl Folder {
             })
             .collect();
         ReportData {
-            title: self.experiment.title.clone(),
+            title: self.experiment.as_ref().map_or_else(|| "Uncertainty of a video model".to_owned(), |e| e.title.clone()),
             summary: self.summary(),
             verdict: self.verdict(context.floors),
             floors: report_floors(context),
@@ -148,11 +152,12 @@ impl Folder {
     }
 
     fn world(&self) -> String {
-        match &self.experiment.tasks {
-            TaskSource::File(path) => path.display().to_string(),
-            TaskSource::World { kind, .. } => {
-                format!("closed world, knowledge by {kind}, seed {}", self.experiment.seed)
+        match self.experiment.as_ref().map(|e| (&e.tasks, e.seed)) {
+            Some((TaskSource::World { kind, .. }, seed)) => {
+                format!("closed world, knowledge by {kind}, seed {seed}")
             }
+            Some((TaskSource::File(path), _)) => path.display().to_string(),
+            None => "tasks.jsonl".to_owned(),
         }
     }
 
@@ -176,9 +181,11 @@ impl Folder {
         ];
         if let Some((text, video)) = encoder {
             for (name, e) in [("text encoder", text), ("video encoder", video)] {
-                let sampling = if e.sampling.is_empty() { String::new() } else { format!(", frames {}", e.sampling) };
+                let sampling =
+                    if e.sampling.is_empty() { String::new() } else { format!(", frames {}", e.sampling) };
                 let digest = e.weights_sha256.get(..12).unwrap_or(&e.weights_sha256);
-                let value = format!("{} ({}, {} numbers{sampling}, sha256 {digest}…)", e.name, e.dtype, e.dim);
+                let value =
+                    format!("{} ({}, {} numbers{sampling}, sha256 {digest}…)", e.name, e.dtype, e.dim);
                 facts.push((name.to_owned(), value));
             }
         }
@@ -217,8 +224,10 @@ impl Folder {
         let default = self.calibration.presets.get(&Preset::Default);
         let mut evidence = Vec::new();
         if let Some(truth) = default.and_then(|c| c.truth.as_ref()) {
-            evidence.push(format!("Estimated with true aleatoric uncertainty: {}.", tau_text(&truth.aleatoric)));
-            evidence.push(format!("Estimated with true epistemic uncertainty: {}.", tau_text(&truth.epistemic)));
+            evidence
+                .push(format!("Estimated with true aleatoric uncertainty: {}.", tau_text(&truth.aleatoric)));
+            evidence
+                .push(format!("Estimated with true epistemic uncertainty: {}.", tau_text(&truth.epistemic)));
         }
         if let Some(c) = default.and_then(|c| c.total_accuracy.as_ref()) {
             evidence.push(format!("Rank-sum total with {}: {}.", self.calibration.accuracy, tau_text(c)));
@@ -230,7 +239,10 @@ impl Folder {
             (Outcome::Held, format!("All {} floors held.", floors.len()))
         } else {
             let names: Vec<&str> = missed.iter().map(|f| f.name.as_str()).collect();
-            (Outcome::Missed, format!("{} of {} floors missed: {}.", missed.len(), floors.len(), names.join("; ")))
+            (
+                Outcome::Missed,
+                format!("{} of {} floors missed: {}.", missed.len(), floors.len(), names.join("; ")),
+            )
         };
         Verdict { outcome, headline, evidence }
     }
@@ -254,10 +266,8 @@ impl Folder {
                         "The {what} estimate does not follow its truth here: {}, an interval that reaches 0.",
                         tau_text(c)
                     )),
-                    (false, _, false) => paragraphs.push(format!(
-                        "The estimate leaks: {what} should vanish and is {}.",
-                        tau_text(c)
-                    )),
+                    (false, _, false) => paragraphs
+                        .push(format!("The estimate leaks: {what} should vanish and is {}.", tau_text(c))),
                     _ => {}
                 }
             }
@@ -355,287 +365,4 @@ impl Folder {
         }
         warnings
     }
-
-    /// Every method's and baseline's numbers by task.
-    fn estimates(&self) -> BTreeMap<String, Vec<Estimate>> {
-        let mut by_task: BTreeMap<String, Vec<Estimate>> = BTreeMap::new();
-        let presets =
-            self.uncertainty.iter().map(|(p, (_, rows))| (p.to_string(), rows.iter().map(Parts::from).collect()));
-        let all = presets.chain(self.baselines.iter().map(|(name, parts)| (name.clone(), parts.clone())));
-        for (method, parts) in all {
-            let parts: Vec<Parts> = parts;
-            let (a, e): (Vec<f64>, Vec<f64>) = parts.iter().map(|p| (p.aleatoric, p.epistemic)).unzip();
-            let (ranks, zs) = (calibrate::rank_sum(&a, &e), calibrate::zscore_sum(&a, &e));
-            for (i, part) in parts.into_iter().enumerate() {
-                by_task.entry(part.id).or_default().push(Estimate {
-                    method: method.clone(),
-                    aleatoric: a[i],
-                    epistemic: e[i],
-                    total_sum: a[i] + e[i],
-                    total_rank_sum: ranks[i],
-                    total_z_sum: zs[i],
-                });
-            }
-        }
-        by_task
-    }
-
-    fn task_reports(&self) -> Vec<TaskReport> {
-        let mut estimates = self.estimates();
-        let latents: usize = self.tasks.iter().map(|t| t.latents.len()).sum();
-        let frames_a_latent = (MOST_THUMBNAILS / latents.max(1)).clamp(0, 3);
-        let fits: Vec<BTreeMap<&str, &TaskUncertainty>> = self
-            .uncertainty
-            .values()
-            .map(|(_, rows)| rows.iter().map(|r| (r.id.as_str(), r)).collect())
-            .collect();
-        let mut reports: Vec<TaskReport> = self
-            .tasks
-            .par_iter()
-            .map(|task| {
-                let of_task: Vec<Option<&TaskUncertainty>> =
-                    fits.iter().map(|f| f.get(task.id.as_str()).copied()).collect();
-                self.task_report(task, &of_task, frames_a_latent)
-            })
-            .collect();
-        for report in &mut reports {
-            report.estimates = estimates.remove(&report.id).unwrap_or_default();
-        }
-        reports
-    }
-
-    fn task_report(
-        &self,
-        task: &Task,
-        fits: &[Option<&TaskUncertainty>],
-        frames_a_latent: usize,
-    ) -> TaskReport {
-        let first = fits.first().copied().flatten();
-        let truth = self.truth.get(&task.id);
-        TaskReport {
-            id: task.id.clone(),
-            prompt: task.prompt.clone(),
-            category: task.category.clone(),
-            truth: truth
-                .map(|t| squbed_report::Truth { aleatoric: t.aleatoric, epistemic: t.epistemic }),
-            estimates: Vec::new(),
-            accuracies: vec![self.accuracy.get(&task.id).copied().unwrap_or(f64::NAN)],
-            flags: first.map(|f| f.prompts.flags.clone()).unwrap_or_default(),
-            confidently_wrong: truth
-                .filter(|t| t.confidently_wrong)
-                .map(|_| "the model always draws the same wrong value".to_owned()),
-            ground_truth: task.ground_truth.as_deref().and_then(|p| thumbnail(p, "first frame of the true video")),
-            latents: task
-                .latents
-                .iter()
-                .enumerate()
-                .map(|(i, latent)| LatentReport {
-                    prompt: latent.prompt.clone(),
-                    entropies: fits
-                        .iter()
-                        .map(|f| f.and_then(|f| f.videos.get(i)).map_or(f64::NAN, |v| v.entropy))
-                        .collect(),
-                    flags: first
-                        .and_then(|f| f.videos.get(i))
-                        .map(|v| v.flags.clone())
-                        .unwrap_or_default(),
-                    frames: latent.videos.iter().take(frames_a_latent).filter_map(|p| thumbnail(p, &latent.prompt)).collect(),
-                })
-                .collect(),
-        }
-    }
-}
-
-/// First frames in one report.
-const MOST_THUMBNAILS: usize = 1500;
-
-/// Pixels of a thumbnail's shorter side.
-const THUMBNAIL: usize = 96;
-
-/// The first frame, small. A video that cannot be read has none: its failure is reported elsewhere.
-fn thumbnail(path: &Path, alt: &str) -> Option<Image> {
-    let mut decoded = squbed_video::decode(path, &[Sampling::Indices(vec![0])], &Default::default()).ok()?;
-    let clip = decoded.clips.pop()?;
-    let small =
-        squbed_frame::resize_shorter_side(clip.frames().first()?, THUMBNAIL, squbed_frame::Filter::Bilinear)
-            .ok()?;
-    let (width, height) = (small.width() as u32, small.height() as u32);
-    let picture = image::RgbImage::from_raw(width, height, small.into_rgb())?;
-    let mut bytes = Cursor::new(Vec::new());
-    picture.write_to(&mut bytes, image::ImageFormat::Jpeg).ok()?;
-    Some(Image { bytes: bytes.into_inner(), alt: alt.to_owned() })
-}
-
-fn tau_text(c: &Correlation) -> String {
-    format!("τ = {:.2} [{:.2}, {:.2}], p = {:.2e}, n = {}", c.tau, c.ci_low, c.ci_high, c.p, c.n)
-}
-
-fn preset_method(
-    preset: Preset,
-    in_force: &MethodInForce,
-    accuracy: &str,
-    calibration: Option<&Calibration>,
-    scope: &str,
-) -> Method {
-    let option = |name: &str, value: String, origin, reason: &str| MethodOption {
-        name: name.to_owned(),
-        value,
-        origin,
-        reason: reason.to_owned(),
-    };
-    let paper = preset == Preset::Paper;
-    let basis = match (in_force.options.projection, in_force.components) {
-        (Projection::None, _) => "none".to_owned(),
-        (Projection::Corpus { centred, .. }, k) => format!(
-            "corpus-wide PCA of the prompts, {}, {} components",
-            if centred { "centred" } else { "not centred" },
-            k.unwrap_or(0)
-        ),
-    };
-    let options = vec![
-        option(
-            "κ estimator",
-            in_force.options.estimator.to_string(),
-            if paper { Origin::Paper } else { Origin::Ours },
-            if paper {
-                "the closed form that the paper cites"
-            } else {
-                "exact κ of the bias-corrected r̄: the plug-in is biased by up to 27 nats at m = 10"
-            },
-        ),
-        option(
-            "projection",
-            basis,
-            if paper { Origin::Paper } else { Origin::Ours },
-            if paper {
-                "PCA on the prompt embeddings is the paper's; its basis, centring and width are ours: the paper gives none"
-            } else {
-                "the instability that the paper avoids by PCA is gone with this arithmetic"
-            },
-        ),
-        option(
-            "text encoder",
-            in_force.text_encoder.name.clone(),
-            Origin::Ours,
-            "the paper says sentence embeddings and names no model",
-        ),
-        option(
-            "video encoder",
-            in_force.video_encoder.name.clone(),
-            Origin::Ours,
-            "the paper names S3D; its MIL-NCE weights are not here",
-        ),
-        option("epistemic", "mean over latent prompts".to_owned(), Origin::Paper, "Eq. 9"),
-        option("total", "sum; rank and z-score sums beside it".to_owned(), Origin::Paper, "Eq. 3"),
-        option("accuracy", accuracy.to_owned(), Origin::Ours, "the paper's CLIP score needs CLIP weights"),
-    ];
-    Method {
-        key: preset.to_string(),
-        about: if paper {
-            "The paper to the letter where it is explicit."
-        } else {
-            "The paper's method with exact κ, the U correction and no projection."
-        }
-        .to_owned(),
-        unit: "nats".to_owned(),
-        options,
-        correlations: correlations(calibration, scope),
-    }
-}
-
-/// A calibration's correlations in the report's words.
-fn correlations(calibration: Option<&Calibration>, scope: &str) -> Vec<squbed_report::Correlation> {
-    let Some(c) = calibration else { return Vec::new() };
-    let truth = c.truth.as_ref();
-    let accuracy = Quantity::Accuracy(0);
-    let named = [
-        (Quantity::Aleatoric, Quantity::TrueAleatoric, truth.map(|t| &t.aleatoric)),
-        (Quantity::Epistemic, Quantity::TrueEpistemic, truth.map(|t| &t.epistemic)),
-        (Quantity::Aleatoric, Quantity::TrueEpistemic, truth.map(|t| &t.cross_ae)),
-        (Quantity::Epistemic, Quantity::TrueAleatoric, truth.map(|t| &t.cross_ea)),
-        (Quantity::TotalRankSum, accuracy, c.total_accuracy.as_ref()),
-        (Quantity::TotalSum, accuracy, c.total_accuracy_sum.as_ref()),
-        (Quantity::TotalZSum, accuracy, c.total_accuracy_zscore.as_ref()),
-        (Quantity::Aleatoric, accuracy, c.aleatoric_accuracy.as_ref()),
-        (Quantity::Epistemic, accuracy, c.epistemic_accuracy.as_ref()),
-    ];
-    named
-        .into_iter()
-        .filter_map(|(x, y, c)| {
-            c.map(|c| squbed_report::Correlation {
-                x,
-                y,
-                scope: scope.to_owned(),
-                n: c.n,
-                tau: c.tau,
-                p: c.p,
-                p_method: format!("{}, two-sided", c.p_method),
-                ci_low: c.ci_low,
-                ci_high: c.ci_high,
-                ci_method: c.ci_method.clone(),
-                undefined: c.tau.is_nan().then(|| c.ci_method.clone()),
-            })
-        })
-        .collect()
-}
-
-/// The pairs of [`crate::demo::taus`], in its order.
-const FLOOR_PAIRS: [(Quantity, Quantity); 6] = [
-    (Quantity::Aleatoric, Quantity::TrueAleatoric),
-    (Quantity::Epistemic, Quantity::TrueEpistemic),
-    (Quantity::Aleatoric, Quantity::TrueEpistemic),
-    (Quantity::Epistemic, Quantity::TrueAleatoric),
-    (Quantity::TotalRankSum, Quantity::Accuracy(0)),
-    (Quantity::TrueAleatoric, Quantity::TrueEpistemic),
-];
-
-fn report_floors(context: Context<'_>) -> Vec<squbed_report::Floor> {
-    let basis = if context.seeds.len() > 1 {
-        let seeds: Vec<String> = context.seeds.iter().map(|s| s.seed.to_string()).collect();
-        format!("median of seeds {}", seeds.join(", "))
-    } else {
-        "this run".to_owned()
-    };
-    context
-        .floors
-        .iter()
-        .zip(FLOOR_PAIRS)
-        .map(|(floor, (x, y))| squbed_report::Floor {
-            method: Preset::Default.to_string(),
-            x,
-            y,
-            bound: if floor.most >= 1.0 && floor.least > 0.0 {
-                Bound::AtLeast(floor.least)
-            } else if floor.least <= -1.0 && floor.most < 0.0 {
-                Bound::AtMost(floor.most)
-            } else {
-                Bound::Within(floor.most)
-            },
-            value: floor.median,
-            basis: basis.clone(),
-            held: floor.holds,
-        })
-        .collect()
-}
-
-fn seed_tables(seeds: &[SeedCalibration]) -> Vec<SeedTable> {
-    if seeds.len() < 2 {
-        return Vec::new();
-    }
-    [Preset::Default, Preset::Paper]
-        .into_iter()
-        .filter_map(|preset| {
-            let rows: Vec<SeedRow> = seeds
-                .iter()
-                .filter_map(|s| {
-                    let taus = crate::demo::taus(&s.calibration, preset)?;
-                    Some(SeedRow { seed: s.seed, taus: taus.iter().map(|(_, tau)| *tau).collect() })
-                })
-                .collect();
-            let columns = FLOOR_PAIRS.to_vec();
-            let column = |i: usize| rows.iter().map(|r| r.taus[i]).collect::<Vec<f64>>();
-            let median = (0..columns.len()).map(|i| median(&column(i))).collect();
-            (!rows.is_empty()).then(|| SeedTable { method: preset.to_string(), columns, rows, median })
-        })
-        .collect()
 }

@@ -73,7 +73,8 @@ impl Demo {
         let mut outcomes = Vec::new();
         for &seed in &seeds {
             bars.note(&format!("seed {seed}: {} tasks of {} × {}", demo.tasks, demo.latents, demo.videos));
-            let outcome = squbed::run::run(&demo.experiment(seed, several), &encoders, &super::command_line(), &bars)?;
+            let outcome =
+                squbed::run::run(&demo.experiment(seed, several), &encoders, &super::command_line(), &bars)?;
             tell(&outcome, &bars);
             outcomes.push(outcome);
         }

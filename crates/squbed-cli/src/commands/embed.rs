@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use squbed::{
     embed::{embed_videos, to_rows},
-    models::{ModelStore, TensorModel},
+    models::{Architecture, Head, ModelStore, load_arch},
     progress::Progress,
     store::{NpyArray, NpyData, read_npy, write_npy},
     tensor::Tensor,
@@ -91,27 +91,26 @@ impl Encoder {
     fn embed_tensor(&self, common: &Common) -> anyhow::Result<Option<Done>> {
         let Some(path) = &self.tensor else { return Ok(None) };
         let (device, dtype) = super::place(common)?;
-        let model = match (&self.model, &self.arch, &self.weights) {
-            (Some(name), _, _) => ModelStore::new(None)
-                .and_then(|store| store.tensor_model(name, &device, dtype))
-                .map_err(squbed::Error::from)?,
-            (None, Some(arch), Some(weights)) => {
-                TensorModel::load(arch, weights, self.config.as_deref(), &device, dtype)
-                    .map_err(squbed::Error::from)?
+        let load = |path: &Path| -> anyhow::Result<Tensor> {
+            let array = read_npy(path).map_err(squbed::Error::from)?;
+            to_tensor(array, &device).with_context(|| path.display().to_string())
+        };
+        let input = load(path)?;
+        let mask = self.mask.as_deref().map(load).transpose()?;
+        let head: Head = self.output.parse().map_err(squbed::Error::from)?;
+        let output = match (&self.model, &self.arch, &self.weights) {
+            (Some(name), _, _) => {
+                let store = ModelStore::new(None).map_err(squbed::Error::from)?;
+                store.embed_tensor(name, &input, mask.as_ref(), head, &device, dtype)
             }
+            (None, Some(arch), Some(weights)) => arch
+                .parse::<Architecture>()
+                .and_then(|arch| load_arch(arch, weights, self.config.as_deref(), &device, dtype))
+                .and_then(|network| network.forward_tensor(&input, mask.as_ref(), head)),
             // clap demands one of the two.
             _ => bail!("give --model, or --arch with --weights"),
         };
-        let input = to_tensor(read_npy(path).map_err(squbed::Error::from)?, &device)
-            .with_context(|| path.display().to_string())?;
-        let mask = match &self.mask {
-            Some(path) => Some(
-                to_tensor(read_npy(path).map_err(squbed::Error::from)?, &device)
-                    .with_context(|| path.display().to_string())?,
-            ),
-            None => None,
-        };
-        let output = model.forward(&input, mask.as_ref(), &self.output).map_err(squbed::Error::from)?;
+        let output = output.map_err(squbed::Error::from)?;
         write_rows(&self.out, &to_rows(&output)?)?;
         Ok(Some(Done::Whole))
     }
@@ -136,7 +135,8 @@ impl Text {
         std::io::stdin().read_to_string(&mut input).context("stdin is not UTF-8 text")?;
         let texts: Vec<String> = if self.json_lines {
             let string = |(i, line): (usize, &str)| {
-                serde_json::from_str(line).with_context(|| format!("stdin, line {}: not a JSON string", i + 1))
+                serde_json::from_str(line)
+                    .with_context(|| format!("stdin, line {}: not a JSON string", i + 1))
             };
             input.lines().enumerate().map(string).collect::<anyhow::Result<_>>()?
         } else {

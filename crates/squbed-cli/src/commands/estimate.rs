@@ -90,8 +90,7 @@ impl Estimate {
         let (device, dtype) = super::place(common)?;
         let text = models.text_encoder(&input.text_model, &device, dtype).map_err(squbed::Error::from)?;
         let video = models.video_encoder(&input.video_model, &device, dtype).map_err(squbed::Error::from)?;
-        let prompts: Vec<&str> =
-            tasks.iter().flat_map(|t| &t.latents).map(|z| z.prompt.as_str()).collect();
+        let prompts: Vec<&str> = tasks.iter().flat_map(|t| &t.latents).map(|z| z.prompt.as_str()).collect();
         let (texts, _) = embed::embed_texts(&prompts, &*text, Some(&input.cache), &bars)?;
         let (videos, _, work) =
             embed::embed_videos(&run::video_paths(&tasks), &*video, Some(&input.cache), input.batch, &bars)?;
@@ -106,6 +105,7 @@ impl Estimate {
             squbed: env!("CARGO_PKG_VERSION").to_owned(),
         };
         run::write_estimate(&input.out.join(self.preset.to_string()), &estimate, &in_force)?;
+        squbed::store::write_tasks(&input.out.join("tasks.jsonl"), &tasks).map_err(squbed::Error::from)?;
         let rows: Vec<UncertaintyRow<'_>> = estimate
             .tasks
             .iter()

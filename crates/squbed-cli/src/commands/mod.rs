@@ -18,7 +18,7 @@ use std::path::Path;
 use squbed::{
     progress::Progress,
     store::Failure,
-    tensor::{Device, DType, device},
+    tensor::{DType, Device, device},
 };
 
 use crate::{Common, Done, progress::Bars};

@@ -33,7 +33,10 @@ impl Run {
             experiment.dtype.clone_from(&common.dtype);
         }
         if self.resume && !experiment.out.join("experiment.toml").exists() {
-            anyhow::bail!("{} holds no run to resume; leave --resume away to start one", experiment.out.display());
+            anyhow::bail!(
+                "{} holds no run to resume; leave --resume away to start one",
+                experiment.out.display()
+            );
         }
         let bars = Bars::new(common.quiet);
         let encoders = Encoders::load(&experiment, &ModelStore::new(None)?)?;

@@ -42,7 +42,7 @@ impl Sim {
     pub(crate) fn run(self, common: &Common) -> anyhow::Result<Done> {
         let Self::World(w) = self;
         let spec = WorldSpec {
-            knowledge: w.world.parse().map_err(squbed::Error::from)?,
+            kind: w.world.parse().map_err(squbed::Error::from)?,
             tasks: w.tasks,
             latents: w.latents,
             videos: w.videos,
@@ -52,9 +52,13 @@ impl Sim {
         let bars = Bars::new(common.quiet);
         let clips = w.tasks * (1 + w.latents * w.videos);
         bars.begin("write world", clips as u64, "clips");
-        squbed::sim::write_world(&spec, &w.out, &|by| bars.advance(by as u64)).map_err(squbed::Error::from)?;
+        let world =
+            squbed::sim::write_world(&spec, &w.out, &|_| bars.advance(1)).map_err(squbed::Error::from)?;
         bars.end();
-        bars.note(&format!("tasks: {}", w.out.join("tasks.jsonl").display()));
+        if world.kept > 0 {
+            bars.note(&format!("{} of {clips} videos were there before", world.kept));
+        }
+        bars.note(&format!("tasks: {}", world.tasks.display()));
         Ok(Done::Whole)
     }
 }

@@ -58,7 +58,7 @@ fn closed_world(name: &str, kind: &str) -> anyhow::Result<World> {
     if name != "closed-world" {
         bail!("`{name}` is not known here; this version has: closed-world");
     }
-    let spec = WorldSpec { knowledge: kind.parse().map_err(squbed::Error::from)?, ..WorldSpec::default() };
+    let spec = WorldSpec { kind: kind.parse().map_err(squbed::Error::from)?, ..WorldSpec::default() };
     Ok(World::new(spec).map_err(squbed::Error::from)?)
 }
 

@@ -121,8 +121,7 @@ impl Vmf {
                 if estimator == Estimator::U {
                     bail!("the U estimator needs the number of samples, not r̄ alone; use `squbed vmf fit`");
                 }
-                let kappa =
-                    squbed::vmf::kappa(dim, rbar, one_minus_rbar.unwrap_or(1.0 - rbar), estimator)?;
+                let kappa = squbed::vmf::kappa(dim, rbar, one_minus_rbar.unwrap_or(1.0 - rbar), estimator)?;
                 Records::one(&KappaRow { dim, rbar, estimator: estimator.to_string(), kappa })?
                     .print(common.format)?;
             }

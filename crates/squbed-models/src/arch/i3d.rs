@@ -6,7 +6,7 @@
 //! Batch normalisation (no scale, ε = 10⁻³) is folded into the convolutions on loading.
 
 use candle_core::{D, DType, Device, Tensor};
-use squbed_tensor::{Padding3d, avg_pool3d, conv3d, max_pool3d};
+use squbed_tensor::{Conv3d, Padding3d, avg_pool3d, max_pool3d};
 
 use crate::{error::Error, weights::Weights};
 
@@ -42,25 +42,18 @@ pub struct I3d {
 }
 
 enum Step {
-    Conv(Unit),
+    Conv(Conv3d),
     MaxPool { kernel: [usize; 3], stride: [usize; 3] },
     Mixed(Box<Mixed>),
 }
 
-/// A convolution with its batch normalisation, then ReLU.
-struct Unit {
-    weight: Tensor,
-    bias: Tensor,
-    stride: [usize; 3],
-}
-
 struct Mixed {
     /// The 1×1×1 convolutions of branches 0, 1 and 2, which share their input, in one product.
-    reduce: Unit,
+    reduce: Conv3d,
     widths: [usize; 3],
-    branch_1: Unit,
-    branch_2: Unit,
-    branch_3: Unit,
+    branch_1: Conv3d,
+    branch_2: Conv3d,
+    branch_3: Conv3d,
 }
 
 /// What the network gives for clips.
@@ -147,12 +140,6 @@ impl I3d {
     }
 }
 
-impl Unit {
-    fn forward(&self, x: &Tensor) -> Result<Tensor, Error> {
-        Ok(conv3d(x, &self.weight, Some(&self.bias), self.stride, &Padding3d::Same, true)?)
-    }
-}
-
 impl Mixed {
     fn forward(&self, x: &Tensor) -> Result<Tensor, Error> {
         let reduced = self.reduce.forward(x)?;
@@ -182,6 +169,7 @@ struct Folded {
 }
 
 impl Loader<'_> {
+    /// A convolution with its batch normalisation, then ReLU.
     fn unit(
         &self,
         name: &str,
@@ -189,7 +177,7 @@ impl Loader<'_> {
         stride: usize,
         cin: usize,
         cout: usize,
-    ) -> Result<Unit, Error> {
+    ) -> Result<Conv3d, Error> {
         self.finish(self.folded(name, kernel, cin, cout)?, kernel, stride, cin, cout)
     }
 
@@ -246,14 +234,12 @@ impl Loader<'_> {
         stride: usize,
         cin: usize,
         cout: usize,
-    ) -> Result<Unit, Error> {
+    ) -> Result<Conv3d, Error> {
         let place = |values: Vec<f64>, shape: &[usize]| {
             Tensor::from_vec(values, shape, &Device::Cpu)?.to_dtype(self.dtype)?.to_device(self.device)
         };
-        Ok(Unit {
-            weight: place(folded.weight, &[kt, kh, kw, cin, cout])?,
-            bias: place(folded.bias, &[cout])?,
-            stride: [stride; 3],
-        })
+        let weight = place(folded.weight, &[kt, kh, kw, cin, cout])?;
+        let bias = place(folded.bias, &[cout])?;
+        Ok(Conv3d::new(&weight, Some(&bias), [stride; 3], &Padding3d::Same, true)?)
     }
 }

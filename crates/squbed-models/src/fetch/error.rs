@@ -78,8 +78,14 @@ pub enum SourceError {
         /// Bytes received.
         actual: u64,
     },
+    /// The hub is not to be asked, and its cache on this machine lacks a file.
+    #[error("the hub is not asked (HF_HUB_OFFLINE or offline mode), and its cache here has no `{file}`")]
+    HubOffline {
+        /// The file.
+        file: String,
+    },
     /// The network is not to be used.
-    #[error("the network is off (HF_HUB_OFFLINE or offline mode)")]
+    #[error("the network is not used in offline mode")]
     Offline,
     /// No Python with pip was found.
     #[error("no Python with pip was found (tried {tried}); install one, or name it in $PYTHON")]

@@ -35,8 +35,8 @@ pub(super) fn gather(job: &mut Job<'_>, repo: &str, revision: &str) -> Result<()
                 continue;
             }
         }
-        if job.options.offline {
-            return Err(SourceError::Offline);
+        if job.options.offline || job.options.hub_offline {
+            return Err(SourceError::HubOffline { file: wanted.path.to_owned() });
         }
         hub.download(&wanted, &part_of(&received), job.progress)?;
         fs::rename(part_of(&received), &received).map_err(SourceError::io("rename", &received))?;

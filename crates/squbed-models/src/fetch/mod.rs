@@ -40,8 +40,10 @@ pub struct FetchOptions {
     pub from: Option<PathBuf>,
     /// Fetch even where the model is complete.
     pub force: bool,
-    /// Leave the network alone; the hub's own cache on this machine is still looked into.
+    /// Leave the network alone; what this machine already holds, the hub's cache included, is still used.
     pub offline: bool,
+    /// Leave the hub alone; by default what `HF_HUB_OFFLINE` says.
+    pub hub_offline: bool,
     /// How long a connection may take before a source counts as unreachable.
     pub connect_timeout: Duration,
     /// How long a connection may stay silent.
@@ -58,11 +60,11 @@ pub struct FetchOptions {
 
 impl Default for FetchOptions {
     fn default() -> Self {
-        let set = |name| std::env::var(name).is_ok_and(|v: String| is_true(&v));
         Self {
             from: None,
             force: false,
-            offline: set("HF_HUB_OFFLINE"),
+            offline: false,
+            hub_offline: std::env::var("HF_HUB_OFFLINE").is_ok_and(|value| is_true(&value)),
             connect_timeout: Duration::from_secs(5),
             read_timeout: Duration::from_secs(30),
             hub_endpoint: None,

@@ -100,12 +100,12 @@ impl Pip<'_> {
         limit: Duration,
         job: &mut Job<'_>,
     ) -> Result<Option<(ExitStatus, String)>, SourceError> {
-        let partial = &job.partial;
-        let mut words = tempfile::tempfile_in(partial).map_err(SourceError::io("create a file in", partial))?;
-        let stderr = words.try_clone().map_err(SourceError::io("create a file in", partial))?;
+        let partial = job.partial.clone();
+        let mut words = tempfile::tempfile_in(&partial).map_err(SourceError::io("create a file in", &partial))?;
+        let stderr = words.try_clone().map_err(SourceError::io("create a file in", &partial))?;
         command
             // Python looks for modules where it starts; this folder is ours and holds none.
-            .current_dir(partial)
+            .current_dir(&partial)
             .envs(job.options.pip_environment.iter().map(|(k, v)| (k, v)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

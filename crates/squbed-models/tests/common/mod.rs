@@ -13,30 +13,31 @@ use std::{
     time::Duration,
 };
 
+use candle_core::{DType, Device, Tensor};
 use squbed_models::{FetchOptions, ModelStore, sha256};
 
 /// A home and a folder of manifests, both temporary.
-pub struct Place {
+pub(crate) struct Place {
     dir: tempfile::TempDir,
 }
 
 impl Place {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir_all(dir.path().join("manifests/tiny")).unwrap();
         Self { dir }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    pub fn model(&self) -> PathBuf {
+    pub(crate) fn model(&self) -> PathBuf {
         self.path("home/models/tiny")
     }
 
     /// A store that knows the model `tiny` with these files and sources (TOML).
-    pub fn store(&self, files: &[(&str, &[u8])], sources: &str) -> ModelStore {
+    pub(crate) fn store(&self, files: &[(&str, &[u8])], sources: &str) -> ModelStore {
         let files: String = files
             .iter()
             .map(|(path, bytes)| {
@@ -47,7 +48,7 @@ impl Place {
         self.store_of(&format!("{files}\n{sources}"))
     }
 
-    pub fn store_of(&self, rest: &str) -> ModelStore {
+    pub(crate) fn store_of(&self, rest: &str) -> ModelStore {
         let text = format!(
             r#"
             manifest = 1
@@ -65,7 +66,7 @@ impl Place {
     }
 
     /// Names in the folder of models, hidden ones included.
-    pub fn left_behind(&self) -> Vec<String> {
+    pub(crate) fn left_behind(&self) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(self.path("home/models"))
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -74,9 +75,9 @@ impl Place {
         names
     }
 
-    pub fn options(&self) -> FetchOptions {
+    pub(crate) fn options(&self) -> FetchOptions {
         FetchOptions {
-            offline: false,
+            hub_offline: false,
             connect_timeout: Duration::from_secs(2),
             read_timeout: Duration::from_secs(1),
             hub_cache: Some(self.path("hub-cache")),
@@ -85,14 +86,14 @@ impl Place {
     }
 }
 
-pub fn write(path: &Path, bytes: &[u8]) {
+pub(crate) fn write(path: &Path, bytes: &[u8]) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, bytes).unwrap();
 }
 
 /// What the hub does wrong with a GET.
 #[derive(Clone, Copy)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// Half of the answer, then the connection closes.
     Cut,
     /// Status 503.
@@ -104,15 +105,15 @@ pub enum Fault {
 }
 
 /// A hub on this machine that serves `/OWNER/NAME/resolve/REVISION/FILE`.
-pub struct Hub {
-    pub endpoint: String,
+pub(crate) struct Hub {
+    pub(crate) endpoint: String,
     /// Method, path and range of each request.
-    pub requests: Arc<Mutex<Vec<String>>>,
-    pub faults: Arc<Mutex<VecDeque<Fault>>>,
+    pub(crate) requests: Arc<Mutex<Vec<String>>>,
+    pub(crate) faults: Arc<Mutex<VecDeque<Fault>>>,
 }
 
 impl Hub {
-    pub fn serve(files: &[(&str, &[u8])]) -> Self {
+    pub(crate) fn serve(files: &[(&str, &[u8])]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let (requests, faults) = (Arc::default(), Arc::default());
@@ -130,7 +131,7 @@ impl Hub {
         hub
     }
 
-    pub fn gets(&self) -> Vec<String> {
+    pub(crate) fn gets(&self) -> Vec<String> {
         self.requests.lock().unwrap().iter().filter(|r| r.starts_with("GET")).cloned().collect()
     }
 }
@@ -190,4 +191,41 @@ fn answer(
         (_, Some(Fault::Cut)) => stream.write_all(&body[..body.len() / 2]),
         _ => stream.write_all(body),
     }
+}
+
+/// The store of this machine, with a model that must be there.
+pub(crate) fn store(name: &str) -> ModelStore {
+    let store = ModelStore::new(None).unwrap();
+    let present = store.status(name).unwrap().present;
+    assert!(present, "model {name} is not in {}; run `cargo xtask setup`", store.folder(name).display());
+    store
+}
+
+pub(crate) fn golden_path(file: &str) -> PathBuf {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/encoders")).join(file)
+}
+
+pub(crate) fn golden_json(file: &str) -> serde_json::Value {
+    serde_json::from_slice(&fs::read(golden_path(file)).unwrap()).unwrap()
+}
+
+pub(crate) fn golden(file: &str, tensor: &str) -> Tensor {
+    candle_core::safetensors::load(golden_path(file), &Device::Cpu).unwrap()[tensor].clone()
+}
+
+pub(crate) fn rows(x: &Tensor) -> Vec<Vec<f32>> {
+    x.to_dtype(DType::F32).unwrap().to_vec2().unwrap()
+}
+
+pub(crate) fn largest_difference(a: &[Vec<f32>], b: &[Vec<f32>]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let mut worst = 0f64;
+    for (a, b) in a.iter().zip(b) {
+        assert_eq!(a.len(), b.len());
+        for (a, b) in a.iter().zip(b) {
+            assert!(a.is_finite() && b.is_finite());
+            worst = worst.max((f64::from(*a) - f64::from(*b)).abs());
+        }
+    }
+    worst
 }

@@ -31,7 +31,7 @@ pub(super) fn draw(scatter: &Scatter) -> String {
     );
     let mut svg = Svg::new(WIDTH, HEIGHT, &description);
     svg.text((14.0, 20.0), Anchor::Start, TITLE, INK, &fit(&scatter.title, TITLE.size, WIDTH - 24.0));
-    svg.text((14.0, 38.0), Anchor::Start, LABEL, MUTED, &scatter.subtitle);
+    svg.text((14.0, 38.0), Anchor::Start, LABEL, MUTED, &fit(&scatter.subtitle, LABEL.size, WIDTH - 24.0));
 
     for (at, label) in x.ticks() {
         svg.line((at, top), (at, bottom), GRID, 1.0);

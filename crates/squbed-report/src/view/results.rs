@@ -106,9 +106,12 @@ fn footnotes(method: &Method) -> Vec<String> {
     notes
 }
 
-/// What stands under a scatter plot.
+/// What stands under a scatter plot, whose second line has τ already; there is room here for why it has none.
 fn caption(c: &Correlation, drawn: &str) -> String {
-    let mut parts = vec![tau_line(c)];
+    let mut parts = Vec::new();
+    if c.tau.is_nan() {
+        parts.push(tau_line(c));
+    }
     if !c.p.is_nan() {
         parts.push(format!("p {}", if c.p < 0.001 { format::p(c.p) } else { format!("= {}", format::p(c.p)) }));
     }

@@ -22,7 +22,7 @@ const PAIRS: [(Quantity, Quantity); 9] = [
 ];
 
 /// A report on `tasks` tasks.
-pub fn sample(tasks: usize, seed: u64) -> ReportData {
+pub(crate) fn sample(tasks: usize, seed: u64) -> ReportData {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut data = ReportData {
         title: "SAMPLE: every number of this report is invented".to_owned(),
@@ -31,10 +31,10 @@ pub fn sample(tasks: usize, seed: u64) -> ReportData {
             .to_owned(),
         verdict: Verdict {
             outcome: Outcome::Missed,
-            headline: "Seven of eight floors hold; the plain sum follows the videos alone (invented).".to_owned(),
+            headline: "Four of five floors hold; Ê goes along with the wrong truth (invented).".to_owned(),
             evidence: vec![
                 "Both parts follow their own truth: τ = 0.80 [0.72, 0.87] and 0.83 [0.75, 0.89].".to_owned(),
-                "Neither follows the other’s.".to_owned(),
+                "Ê follows A as well: τ = 0.33, where at most 0.30 was allowed.".to_owned(),
             ],
         },
         floors: floors(),
@@ -173,14 +173,19 @@ fn run() -> Run {
 
 fn seeds(rng: &mut ChaCha8Rng) -> Vec<SeedTable> {
     let columns = PAIRS[..5].to_vec();
+    let median = [0.79, 0.81, -0.04, 0.33, -0.57];
     METHODS[..2]
         .iter()
         .map(|method| SeedTable {
             method: (*method).to_owned(),
+            // Two below, two above and one at the median.
             rows: (1..=5)
-                .map(|seed| SeedRow { seed, taus: columns.iter().map(|_| rng.random_range(-1.0..1.0)).collect() })
+                .map(|seed| {
+                    let away = rng.random_range(0.01..0.15) * f64::from((seed as i32 - 3).signum());
+                    SeedRow { seed, taus: median.iter().map(|m| m + away).collect() }
+                })
                 .collect(),
-            median: vec![0.79, 0.81, -0.04, 0.33, -0.57],
+            median: median.to_vec(),
             columns: columns.clone(),
         })
         .collect()

@@ -1,0 +1,183 @@
+//! 3-D convolution of channels-last volumes.
+
+mod cpu;
+mod kernel;
+
+use std::sync::Arc;
+
+use candle_core::{CpuStorage, CustomOp1, DType, Layout, Shape, Tensor};
+
+use crate::{
+    Padding3d,
+    error::{Error, Result},
+    padding::Axis,
+};
+
+pub(crate) use kernel::name as kernel_name;
+
+/// A convolution with its weights laid out for the device, an optional bias and an optional ReLU.
+///
+/// On the CPU in f32 a kernel of ours runs; elsewhere sums of Candle's products do.
+#[derive(Clone, Debug)]
+pub struct Conv3d {
+    weight: Tensor,
+    bias: Option<Tensor>,
+    stride: [usize; 3],
+    padding: Padding3d,
+    relu: bool,
+    packed: Option<Arc<cpu::Packed>>,
+}
+
+impl Conv3d {
+    /// `weight` is `[kt, kh, kw, cin, cout]`, `bias` `[cout]`.
+    ///
+    /// # Errors
+    ///
+    /// Shapes that do not fit.
+    pub fn new(
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        stride: [usize; 3],
+        padding: &Padding3d,
+        relu: bool,
+    ) -> Result<Self> {
+        let &[kt, kh, kw, cin, cout] = weight.dims() else {
+            return Err(Error::Shape {
+                operation: "conv3d",
+                expected: "a kernel [kt, kh, kw, cin, cout]",
+                actual: weight.dims().to_vec(),
+            });
+        };
+        if let Some(bias) = bias.filter(|b| b.dims() != [cout]) {
+            return Err(Error::Shape {
+                operation: "conv3d",
+                expected: "a bias [cout]",
+                actual: bias.dims().to_vec(),
+            });
+        }
+        let packed = if weight.device().is_cpu() && weight.dtype() == DType::F32 {
+            let numbers = weight.flatten_all()?.to_vec1::<f32>()?;
+            let bias = bias.map(|b| b.to_vec1::<f32>()).transpose()?.unwrap_or_else(|| vec![0.0; cout]);
+            Some(Arc::new(cpu::Packed::new(&numbers, bias, [kt, kh, kw, cin, cout])))
+        } else {
+            None
+        };
+        Ok(Self { weight: weight.clone(), bias: bias.cloned(), stride, padding: *padding, relu, packed })
+    }
+
+    /// `[b, t, h, w, cin]` to `[b, t′, h′, w′, cout]`.
+    ///
+    /// # Errors
+    ///
+    /// Another number of axes or channels, or a padded volume smaller than the kernel.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let (kernel, cin) = (self.kernel(), self.weight.dims()[3]);
+        let &[b, t, h, w, c] = x.dims() else { return Err(not_a_video("conv3d", x)) };
+        if c != cin || b == 0 {
+            return Err(Error::Shape {
+                operation: "conv3d",
+                expected: "as many channels as its kernel has, and a batch",
+                actual: x.dims().to_vec(),
+            });
+        }
+        let axes = self.padding.axes("conv3d", [t, h, w], kernel, self.stride)?;
+        match &self.packed {
+            Some(packed) if x.device().is_cpu() && x.dtype() == DType::F32 => {
+                let op = CpuConv { packed: packed.clone(), batch: b, axes, relu: self.relu };
+                Ok(x.contiguous()?.apply_op1_no_bwd(&op)?)
+            }
+            _ => self.plain(x, &axes),
+        }
+    }
+
+    fn kernel(&self) -> [usize; 3] {
+        [self.weight.dims()[0], self.weight.dims()[1], self.weight.dims()[2]]
+    }
+
+    /// Plain Candle: one product for each tap of the kernel.
+    fn plain(&self, x: &Tensor, axes: &[Axis; 3]) -> Result<Tensor> {
+        let [kt, kh, kw] = self.kernel();
+        let (cin, cout) = (self.weight.dims()[3], self.weight.dims()[4]);
+        let mut padded = x.clone();
+        for (i, axis) in axes.iter().enumerate() {
+            padded = padded.pad_with_zeros(i + 1, axis.before, axis.behind)?;
+        }
+        let b = x.dims()[0];
+        let positions = b * axes.iter().map(|a| a.out).product::<usize>();
+        let mut sum: Option<Tensor> = None;
+        for tap in 0..kt * kh * kw {
+            let at = [tap / (kh * kw), tap / kw % kh, tap % kw];
+            let mut taken = padded.clone();
+            for (i, axis) in axes.iter().enumerate() {
+                taken = every(&taken, i + 1, at[i], axis)?;
+            }
+            let weight = self.weight.narrow(0, at[0], 1)?.narrow(1, at[1], 1)?.narrow(2, at[2], 1)?;
+            let product = taken.reshape((positions, cin))?.matmul(&weight.reshape((cin, cout))?)?;
+            sum = Some(match sum {
+                Some(sum) => (sum + product)?,
+                None => product,
+            });
+        }
+        // A kernel has at least one tap: the axes were checked.
+        let mut y = sum.ok_or_else(|| not_a_video("conv3d", x))?;
+        if let Some(bias) = &self.bias {
+            y = y.broadcast_add(bias)?;
+        }
+        if self.relu {
+            y = y.relu()?;
+        }
+        Ok(y.reshape((b, axes[0].out, axes[1].out, axes[2].out, cout))?)
+    }
+}
+
+/// [`Conv3d`] for one use: its weights are laid out anew each time.
+///
+/// # Errors
+///
+/// As [`Conv3d::new`] and [`Conv3d::forward`].
+pub fn conv3d(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    stride: [usize; 3],
+    padding: &Padding3d,
+    relu: bool,
+) -> Result<Tensor> {
+    Conv3d::new(weight, bias, stride, padding, relu)?.forward(x)
+}
+
+/// Along one axis, the elements `start`, `start + stride`, … that the windows have at one tap.
+pub(crate) fn every(x: &Tensor, dim: usize, start: usize, axis: &Axis) -> Result<Tensor> {
+    if axis.stride == 1 {
+        return Ok(x.narrow(dim, start, axis.out)?);
+    }
+    let indices: Vec<u32> = (0..axis.out).map(|i| (start + i * axis.stride) as u32).collect();
+    Ok(x.contiguous()?.index_select(&Tensor::new(indices, x.device())?, dim)?)
+}
+
+pub(crate) fn not_a_video(operation: &'static str, x: &Tensor) -> Error {
+    Error::Shape { operation, expected: "[b, t, h, w, c]", actual: x.dims().to_vec() }
+}
+
+struct CpuConv {
+    packed: Arc<cpu::Packed>,
+    batch: usize,
+    axes: [Axis; 3],
+    relu: bool,
+}
+
+impl CustomOp1 for CpuConv {
+    fn name(&self) -> &'static str {
+        "conv3d"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        let x = match (storage, layout.contiguous_offsets()) {
+            (CpuStorage::F32(x), Some((start, end))) => &x[start..end],
+            _ => candle_core::bail!("conv3d on the CPU takes contiguous f32"),
+        };
+        let y = self.packed.run(x, self.batch, &self.axes, self.relu);
+        let out = self.axes.map(|a| a.out);
+        Ok((CpuStorage::F32(y), Shape::from((self.batch, out[0], out[1], out[2], self.packed.cout()))))
+    }
+}

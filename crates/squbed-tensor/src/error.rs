@@ -1,0 +1,102 @@
+//! Errors.
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong with tensors.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// From Candle.
+    #[error("{}", first_line(.0))]
+    Candle(#[from] candle_core::Error),
+    /// A device that is no device.
+    #[error("unknown device `{spec}`; write auto, cpu, cuda, cuda:N or metal")]
+    DeviceSpec {
+        /// Given.
+        spec: String,
+    },
+    /// A device that this program was built without.
+    #[error("device {device} is not in this build; build with `--features {feature}`, or use --device cpu")]
+    NotBuilt {
+        /// The device.
+        device: String,
+        /// The feature that brings it.
+        feature: &'static str,
+    },
+    /// A device that does not answer.
+    #[error("device {device} cannot be used; `squbed devices` shows what can")]
+    Device {
+        /// The device.
+        device: String,
+        /// Why.
+        source: candle_core::Error,
+    },
+    /// A dtype that is none, or not on this device.
+    #[error("dtype `{spec}` cannot be used: {reason}")]
+    Dtype {
+        /// Given.
+        spec: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// The number of threads can be set once, before any work.
+    #[error("the number of threads cannot be set to {threads}: {reason}")]
+    Threads {
+        /// Asked for.
+        threads: usize,
+        /// Why.
+        reason: String,
+    },
+    /// A tensor of the wrong shape.
+    #[error("{operation} takes {expected}, got {actual:?}")]
+    Shape {
+        /// The operation.
+        operation: &'static str,
+        /// What it takes.
+        expected: &'static str,
+        /// What it got.
+        actual: Vec<usize>,
+    },
+    /// A row that has no direction.
+    #[error("group {group}, row {row}, has no direction: its length is {norm}")]
+    NoDirection {
+        /// Group, from 0.
+        group: usize,
+        /// Row in the group, from 0.
+        row: usize,
+        /// Its length: zero, infinite or NaN.
+        norm: f64,
+    },
+    /// From the host's statistics.
+    #[error("group {group}")]
+    Statistics {
+        /// Group, from 0.
+        group: usize,
+        /// Why.
+        source: squbed_vmf::Error,
+    },
+    /// More components than the data have.
+    #[error("{wanted} components are asked for, but {rows} rows of {width} numbers have rank {rank}")]
+    Rank {
+        /// Components asked for.
+        wanted: usize,
+        /// Rank of the (centred) data.
+        rank: usize,
+        /// Rows.
+        rows: usize,
+        /// Numbers a row.
+        width: usize,
+    },
+    /// Data that have no spread, or are not finite.
+    #[error("no basis can be found: {reason}")]
+    NoBasis {
+        /// Why.
+        reason: &'static str,
+    },
+}
+
+/// Candle appends a backtrace where RUST_BACKTRACE is set; the message stands before it.
+fn first_line(error: &candle_core::Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,145 @@
+//! 3-D pooling of channels-last volumes.
+
+use candle_core::{CpuStorage, CustomOp1, DType, Layout, Shape, Tensor};
+use rayon::prelude::*;
+
+use crate::{
+    Padding3d,
+    conv::{every, not_a_video},
+    error::{Error, Result},
+    padding::Axis,
+};
+
+/// Largest element of each window, `[b, t, h, w, c]` to `[b, t′, h′, w′, c]`; padding counts as −∞.
+///
+/// # Errors
+///
+/// Another number of axes; a padded volume smaller than the kernel.
+pub fn max_pool3d(x: &Tensor, kernel: [usize; 3], stride: [usize; 3], padding: &Padding3d) -> Result<Tensor> {
+    pool("max_pool3d", x, kernel, stride, padding, Kind::Max)
+}
+
+/// Mean of each window, `[b, t, h, w, c]` to `[b, t′, h′, w′, c]`; padding counts as 0 and is counted.
+///
+/// # Errors
+///
+/// As [`max_pool3d`].
+pub fn avg_pool3d(x: &Tensor, kernel: [usize; 3], stride: [usize; 3], padding: &Padding3d) -> Result<Tensor> {
+    let sums = pool("avg_pool3d", x, kernel, stride, padding, Kind::Sum)?;
+    Ok((sums / kernel.iter().product::<usize>() as f64)?)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    Max,
+    Sum,
+}
+
+/// Windows are boxes, so a pass along each axis in turn does.
+fn pool(
+    operation: &'static str,
+    x: &Tensor,
+    kernel: [usize; 3],
+    stride: [usize; 3],
+    padding: &Padding3d,
+    kind: Kind,
+) -> Result<Tensor> {
+    let &[b, t, h, w, c] = x.dims() else { return Err(not_a_video(operation, x)) };
+    let axes = padding.axes(operation, [t, h, w], kernel, stride)?;
+    if b * c == 0 {
+        return Err(Error::Shape {
+            operation,
+            expected: "a volume with elements",
+            actual: x.dims().to_vec(),
+        });
+    }
+    // A window that lies in padding alone would be −∞.
+    if kind == Kind::Max && axes.iter().any(|a| a.before >= a.kernel || a.behind >= a.kernel) {
+        return Err(Error::Shape {
+            operation,
+            expected: "less padding than kernel",
+            actual: axes.iter().map(|a| a.before.max(a.behind)).collect(),
+        });
+    }
+    let mut y = x.clone();
+    // Width first: it has the shortest strides while the volume is still large.
+    for (dim, axis) in [(3, axes[2]), (2, axes[1]), (1, axes[0])] {
+        if axis.kernel == 1 && axis.stride == 1 && axis.before + axis.behind == 0 {
+            continue;
+        }
+        y = if y.device().is_cpu() && y.dtype() == DType::F32 {
+            y.contiguous()?.apply_op1_no_bwd(&CpuPass { dim, axis, kind })?
+        } else {
+            plain_pass(&y, dim, &axis, kind)?
+        };
+    }
+    Ok(y)
+}
+
+/// Plain Candle: the taps of one axis one after the other.
+fn plain_pass(x: &Tensor, dim: usize, axis: &Axis, kind: Kind) -> Result<Tensor> {
+    let edge = |size: usize| {
+        let mut shape = x.dims().to_vec();
+        shape[dim] = size;
+        let value = if kind == Kind::Max { f64::NEG_INFINITY } else { 0.0 };
+        Tensor::full(value as f32, shape, x.device())?.to_dtype(x.dtype())
+    };
+    let padded = Tensor::cat(&[edge(axis.before)?, x.clone(), edge(axis.behind)?], dim)?;
+    let mut y = every(&padded, dim, 0, axis)?;
+    for tap in 1..axis.kernel {
+        let next = every(&padded, dim, tap, axis)?;
+        y = match kind {
+            Kind::Max => y.maximum(&next)?,
+            Kind::Sum => (y + next)?,
+        };
+    }
+    Ok(y)
+}
+
+struct CpuPass {
+    dim: usize,
+    axis: Axis,
+    kind: Kind,
+}
+
+impl CustomOp1 for CpuPass {
+    fn name(&self) -> &'static str {
+        "pool3d"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        let x = match (storage, layout.contiguous_offsets()) {
+            (CpuStorage::F32(x), Some((start, end))) => &x[start..end],
+            _ => candle_core::bail!("pool3d on the CPU takes contiguous f32"),
+        };
+        let mut dims = layout.dims().to_vec();
+        let inner: usize = dims[self.dim + 1..].iter().product();
+        let outer: usize = dims[..self.dim].iter().product();
+        dims[self.dim] = self.axis.out;
+        let mut y = vec![0.0; outer * self.axis.out * inner];
+        y.par_chunks_mut(inner).enumerate().with_min_len((8192 / inner).max(1)).for_each(|(i, y)| {
+            self.window(&x[i / self.axis.out * self.axis.size * inner..], i % self.axis.out, inner, y);
+        });
+        Ok((CpuStorage::F32(y), Shape::from(dims)))
+    }
+}
+
+impl CpuPass {
+    /// One window: `x` begins with its line, `[size, inner]`.
+    fn window(&self, x: &[f32], position: usize, inner: usize, y: &mut [f32]) {
+        let start = position * self.axis.stride;
+        let first = start.saturating_sub(self.axis.before);
+        let end = (start + self.axis.kernel).saturating_sub(self.axis.before).min(self.axis.size);
+        let mut rows = (first..end).map(|j| &x[j * inner..][..inner]);
+        if let Some(row) = rows.next() {
+            y.copy_from_slice(row);
+        }
+        for row in rows {
+            match self.kind {
+                // NaN stays: a comparison with it is false both ways.
+                Kind::Max => y.iter_mut().zip(row).for_each(|(y, &x)| *y = if x <= *y { *y } else { x }),
+                Kind::Sum => y.iter_mut().zip(row).for_each(|(y, &x)| *y += x),
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Writing frames as an mp4.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use squbed_core::Frame;
+
+use crate::{
+    Codec, EncodeOptions, Error,
+    ffi::{Writer, WriterSpec, has_encoder},
+};
+
+/// The longest side that is encoded, which H.264 and MPEG-4 both take.
+const LONGEST_SIDE: usize = 16384;
+
+pub(crate) fn encode(
+    path: &Path,
+    frames: &mut dyn Iterator<Item = Frame>,
+    options: &EncodeOptions,
+) -> Result<(), Error> {
+    let Some(first) = frames.next() else {
+        return Err(Error::NothingToEncode { path: path.to_owned() });
+    };
+    let spec = spec(path, &first, options)?;
+    let size = (first.width(), first.height());
+    let failed = |source| Error::Libav { operation: "encode", path: path.to_owned(), source };
+
+    let partial = Partial::beside(path)?;
+    let mut writer = Writer::create(&partial.path, &spec)?.map_err(failed)?;
+    writer.write(&first).map_err(failed)?;
+    for (i, frame) in frames.enumerate() {
+        let got = (frame.width(), frame.height());
+        if got != size {
+            return Err(Error::MixedSizes { path: path.to_owned(), index: i + 1, got, expected: size });
+        }
+        writer.write(&frame).map_err(failed)?;
+    }
+    writer.finish().map_err(failed)?;
+    partial.commit(path)
+}
+
+fn spec(path: &Path, first: &Frame, options: &EncodeOptions) -> Result<WriterSpec, Error> {
+    let path = || path.to_owned();
+    let (width, height) = (first.width(), first.height());
+    if width % 2 + height % 2 > 0 || width > LONGEST_SIDE || height > LONGEST_SIDE {
+        return Err(Error::FrameSize { path: path(), width, height });
+    }
+    let positive = |number: u32| i32::try_from(number).ok().filter(|&number| number > 0);
+    let fps = positive(options.fps.0)
+        .zip(positive(options.fps.1))
+        .ok_or_else(|| Error::Rate { path: path(), fps: options.fps })?;
+    let codec = options.codec.unwrap_or(if has_encoder(Codec::H264) { Codec::H264 } else { Codec::Mpeg4 });
+    let encoder = codec.encoder();
+    if !has_encoder(codec) {
+        return Err(Error::NoEncoder { path: path(), encoder });
+    }
+    let (low, high, usual) = codec.quality();
+    let quality = options.quality.unwrap_or(usual);
+    if !(low..=high).contains(&quality) {
+        return Err(Error::Quality { path: path(), quality, encoder, low, high });
+    }
+    Ok(WriterSpec { codec, quality, width: width as i32, height: height as i32, fps })
+}
+
+/// A file under a temporary name, removed unless it is committed.
+struct Partial {
+    path: PathBuf,
+}
+
+impl Partial {
+    /// A name of its own in the folder of `path`, where a rename is one step.
+    fn beside(path: &Path) -> Result<Self, Error> {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let unwritable = |source| Error::Unwritable { path: path.to_owned(), source };
+        let name = path.file_name().ok_or_else(|| unwritable(io::ErrorKind::InvalidFilename.into()))?;
+        let mut temporary = std::ffi::OsString::from(".");
+        temporary.push(name);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        temporary.push(format!(".{}-{number}.part", std::process::id()));
+        let partial = Self { path: path.with_file_name(temporary) };
+        // Created here, so that a missing folder or right is told in the system's own words.
+        fs::File::create(&partial.path).map_err(unwritable)?;
+        Ok(partial)
+    }
+
+    /// Brings the file to the disk and gives it its name.
+    fn commit(self, path: &Path) -> Result<(), Error> {
+        let bring = || {
+            fs::OpenOptions::new().write(true).open(&self.path)?.sync_all()?;
+            fs::rename(&self.path, path)?;
+            #[cfg(unix)]
+            {
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+                fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+            }
+            Ok(())
+        };
+        bring().map_err(|source| Error::Unwritable { path: path.to_owned(), source })
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // After a commit there is nothing left under this name.
+        let _ = fs::remove_file(&self.path);
+    }
+}

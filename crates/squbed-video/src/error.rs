@@ -1,0 +1,223 @@
+use std::{io, path::PathBuf, time::Duration};
+
+use squbed_core::ClipError;
+
+/// Why a video cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system will not give the file or folder.
+    #[error("cannot read {}", path.display())]
+    Unreadable {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A path that no C library can take.
+    #[error("the path {} cannot be given to FFmpeg: it holds a NUL or is not UTF-8", path.display())]
+    Path {
+        /// The path.
+        path: PathBuf,
+    },
+    /// No container that FFmpeg knows, or one too damaged to open.
+    #[error("{} is no video, or is damaged from its first bytes on", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What FFmpeg said.
+        source: LibavError,
+    },
+    /// A container outside those that are read, such as a play list, which would open other files.
+    #[error("{} is of a kind that is not read, such as a play list; give the video file itself", path.display())]
+    Container {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Sound or subtitles alone.
+    #[error("{} holds no video stream", path.display())]
+    NoVideoStream {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A video stream, or a folder, without a frame.
+    #[error("{} holds no frame", path.display())]
+    NoFrames {
+        /// The file or folder.
+        path: PathBuf,
+    },
+    /// FFmpeg was built without the codec.
+    #[error("{} is coded as {codec}, which this FFmpeg cannot decode", path.display())]
+    NoDecoder {
+        /// The file.
+        path: PathBuf,
+        /// Name of the codec.
+        codec: String,
+    },
+    /// The file ends before its own table of frames does.
+    #[error("{} is cut short: {got} of {expected} frames are there", path.display())]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// Frames that the file's index lists.
+        expected: usize,
+        /// Frames that are whole.
+        got: usize,
+    },
+    /// Frames that the decoder could not restore.
+    #[error("{} is damaged: {damaged} frames of the {decoded} that were decoded", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Frames decoded in part or not at all.
+        damaged: usize,
+        /// Frames that came out of the decoder.
+        decoded: usize,
+    },
+    /// A frame was asked for that the video does not have.
+    #[error("frame {index} of {} was asked for, which has {frames} frames, counted from 0", path.display())]
+    FrameOutOfRange {
+        /// The file.
+        path: PathBuf,
+        /// Frame asked for.
+        index: usize,
+        /// Frames there are.
+        frames: usize,
+    },
+    /// A plan that picks no frame at all.
+    #[error("the sampling `{sampling}` picks no frame of {}", path.display())]
+    EmptyPlan {
+        /// The file.
+        path: PathBuf,
+        /// The plan.
+        sampling: String,
+    },
+    /// More than [`Limits`](crate::Limits) allow.
+    #[error("{} has or needs {value} {what}; the limit is {limit}", path.display())]
+    Limit {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is counted, with its unit.
+        what: &'static str,
+        /// How much there is.
+        value: f64,
+        /// How much there may be.
+        limit: f64,
+    },
+    /// The file took longer than [`Limits::time`](crate::Limits::time).
+    #[error("{} took longer than the limit of {} seconds", path.display(), limit.as_secs_f64())]
+    Timeout {
+        /// The file.
+        path: PathBuf,
+        /// The limit.
+        limit: Duration,
+    },
+    /// FFmpeg failed at something that should not fail.
+    #[error("FFmpeg cannot {operation} {}", path.display())]
+    Libav {
+        /// What was tried.
+        operation: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What FFmpeg said.
+        source: LibavError,
+    },
+    /// A picture of a frame folder cannot be read.
+    #[error("cannot read the picture {}", path.display())]
+    Picture {
+        /// The picture.
+        path: PathBuf,
+        /// Why.
+        source: image::ImageError,
+    },
+    /// The pixels do not form a clip.
+    #[error("{} gives no clip", path.display())]
+    Clip {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: ClipError,
+    },
+    /// Nothing to encode.
+    #[error("no frame was given for {}", path.display())]
+    NothingToEncode {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Both sides of an encoded video are even, because its colour is stored at half the resolution.
+    #[error("cannot encode {width}x{height} frames to {}: both sides must be even and at most 16384", path.display())]
+    FrameSize {
+        /// The file.
+        path: PathBuf,
+        /// Pixels in a row.
+        width: usize,
+        /// Rows.
+        height: usize,
+    },
+    /// All frames of an encoded video have one size.
+    #[error("frame {index} for {} is {}x{}, the frames before it are {}x{}", path.display(), got.0, got.1, expected.0, expected.1)]
+    MixedSizes {
+        /// The file.
+        path: PathBuf,
+        /// The frame, counted from 0.
+        index: usize,
+        /// Its width and height.
+        got: (usize, usize),
+        /// Width and height of the frames before it.
+        expected: (usize, usize),
+    },
+    /// A rate that is not above zero.
+    #[error("cannot encode {} at {}/{} frames a second; both numbers must be 1 to 2147483647", path.display(), fps.0, fps.1)]
+    Rate {
+        /// The file.
+        path: PathBuf,
+        /// Numerator and denominator.
+        fps: (u32, u32),
+    },
+    /// A quality outside the codec's range.
+    #[error("cannot encode {} at quality {quality}; {encoder} takes {low} to {high}", path.display())]
+    Quality {
+        /// The file.
+        path: PathBuf,
+        /// What was given.
+        quality: u8,
+        /// FFmpeg's encoder.
+        encoder: &'static str,
+        /// Best quality.
+        low: u8,
+        /// Least quality.
+        high: u8,
+    },
+    /// FFmpeg was built without the encoder.
+    #[error("cannot encode {}: this FFmpeg has no {encoder}", path.display())]
+    NoEncoder {
+        /// The file.
+        path: PathBuf,
+        /// FFmpeg's encoder.
+        encoder: &'static str,
+    },
+    /// The finished file cannot be put in its place.
+    #[error("cannot write {}", path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The program was built without FFmpeg.
+    #[error("{} is a video file, and this build has no FFmpeg; build with the feature `ffmpeg`, or give a folder of frames", path.display())]
+    WithoutFfmpeg {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// What FFmpeg returned.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text} (FFmpeg's code {code})")]
+pub struct LibavError {
+    /// FFmpeg's error code, below zero.
+    pub code: i32,
+    /// FFmpeg's words for it.
+    pub text: String,
+}

@@ -1,0 +1,144 @@
+use std::ptr;
+
+use ffmpeg_next::{
+    ffi::{
+        AVFrame, AVPixelFormat, SWS_CS_DEFAULT, SwsContext, av_frame_alloc, av_frame_free,
+        av_frame_get_buffer, sws_freeContext, sws_getCoefficients, sws_getContext, sws_scale,
+        sws_setColorspaceDetails,
+    },
+    software::scaling::Flags,
+};
+
+use super::{Picture, allocated, check};
+use crate::LibavError;
+
+/// Converts pictures to 8-bit RGB at their own size; rebuilt whenever size or format change.
+#[derive(Default)]
+pub(crate) struct Scaler {
+    current: Option<Conversion>,
+}
+
+impl Scaler {
+    /// The picture's pixels, `[height, width, 3]`, with their width and height.
+    pub(crate) fn rgb(&mut self, picture: &Picture) -> Result<(usize, usize, Vec<u8>), LibavError> {
+        let shape = Shape::of(picture);
+        if self.current.as_ref().is_none_or(|conversion| conversion.shape != shape) {
+            self.current = Some(Conversion::new(shape)?);
+        }
+        let (width, height) = (picture.width(), picture.height());
+        match &mut self.current {
+            Some(conversion) => Ok((width, height, conversion.run(picture))),
+            None => Ok((width, height, Vec::new())),
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+struct Shape {
+    width: i32,
+    height: i32,
+    format: AVPixelFormat,
+    full_range: bool,
+}
+
+impl Shape {
+    fn of(picture: &Picture) -> Self {
+        Self {
+            width: picture.get().width,
+            height: picture.get().height,
+            format: picture.pixel_format(),
+            full_range: picture.is_full_range(),
+        }
+    }
+}
+
+struct Conversion {
+    shape: Shape,
+    context: *mut SwsContext,
+    rgb: Buffer,
+}
+
+impl Conversion {
+    fn new(shape: Shape) -> Result<Self, LibavError> {
+        let Shape { width, height, format, full_range } = shape;
+        let rgb = Buffer::new(width, height, AVPixelFormat::AV_PIX_FMT_RGB24)?;
+        // SAFETY: sizes and formats are those of a decoded picture; a null context is caught.
+        // BILINEAR is what PyAV passes; at equal sizes only chroma can differ by it.
+        unsafe {
+            let context = allocated(sws_getContext(
+                width,
+                height,
+                format,
+                width,
+                height,
+                AVPixelFormat::AV_PIX_FMT_RGB24,
+                Flags::BILINEAR.bits(),
+                ptr::null_mut(),
+                ptr::null_mut(),
+                ptr::null(),
+            ))?;
+            if full_range {
+                let matrix = sws_getCoefficients(SWS_CS_DEFAULT as i32);
+                // A format without luma has no range; the answer -1 says so and changes nothing.
+                sws_setColorspaceDetails(context, matrix, 1, matrix, 1, 0, 1 << 16, 1 << 16);
+            }
+            Ok(Self { shape, context, rgb })
+        }
+    }
+
+    fn run(&mut self, picture: &Picture) -> Vec<u8> {
+        let (width, height) = (picture.width(), picture.height());
+        // SAFETY: source and destination have the shape the context was made for; afterwards each of
+        // the destination's rows holds `width · 3` bytes.
+        unsafe {
+            let source = picture.get();
+            let target = &*self.rgb.0;
+            sws_scale(
+                self.context,
+                source.data.as_ptr().cast(),
+                source.linesize.as_ptr(),
+                0,
+                source.height,
+                target.data.as_ptr(),
+                target.linesize.as_ptr(),
+            );
+            let mut rgb = Vec::with_capacity(width * height * 3);
+            for row in 0..height {
+                let start = target.data[0].offset(row as isize * target.linesize[0] as isize);
+                rgb.extend_from_slice(std::slice::from_raw_parts(start, width * 3));
+            }
+            rgb
+        }
+    }
+}
+
+impl Drop for Conversion {
+    fn drop(&mut self) {
+        // SAFETY: the context came from sws_getContext and is freed once.
+        unsafe { sws_freeContext(self.context) }
+    }
+}
+
+/// A frame with memory of its own, aligned and padded as FFmpeg's vector code wants it.
+pub(super) struct Buffer(pub(super) *mut AVFrame);
+
+impl Buffer {
+    pub(super) fn new(width: i32, height: i32, format: AVPixelFormat) -> Result<Self, LibavError> {
+        // SAFETY: the frame is fresh, and freed by Drop from the moment `Self` holds it.
+        unsafe {
+            let buffer = Self(allocated(av_frame_alloc())?);
+            (*buffer.0).width = width;
+            (*buffer.0).height = height;
+            (*buffer.0).format = format as i32;
+            check(av_frame_get_buffer(buffer.0, 0))?;
+            Ok(buffer)
+        }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        // SAFETY: the frame came from av_frame_alloc and is freed once.
+        unsafe { av_frame_free(&mut self.0) }
+    }
+}

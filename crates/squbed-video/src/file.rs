@@ -1,0 +1,407 @@
+//! Probing and decoding video files.
+
+use std::{path::Path, time::Instant};
+
+use ffmpeg_next::ffi::{AVCodecID, AVERROR_EXIT};
+use squbed_core::{Frame, Sampling};
+
+use crate::{
+    Damaged, DecodeOptions, Decoded, Error, LibavError, VideoInfo, Warning,
+    ffi::{Decoder, Input, OpenError, Packet, Picture, Scaler, Stream},
+    orientation::Orientation,
+    plan::Plans,
+    scan::{Pass, Timeline, vp8_is_shown},
+};
+
+pub(crate) fn probe(path: &Path, options: &DecodeOptions) -> Result<VideoInfo, Error> {
+    Ok(Job::new(path, options).survey()?.info)
+}
+
+pub(crate) fn decode(path: &Path, plans: &[Sampling], options: &DecodeOptions) -> Result<Decoded, Error> {
+    let job = Job::new(path, options);
+    let survey = job.survey()?;
+    if let Some(decoded) = job.decode(plans, &survey)? {
+        return Ok(decoded);
+    }
+    // The decoder does not give a frame for each packet. Only decoding tells what there is.
+    let packets = survey.timeline.pts.len();
+    let survey = job.count(survey, packets)?;
+    job.decode(plans, &survey)?.ok_or_else(|| Error::NoFrames { path: path.to_owned() })
+}
+
+/// What is known of a file before its pixels are.
+struct Survey {
+    info: VideoInfo,
+    timeline: Timeline,
+}
+
+/// One file with what bounds the work on it.
+struct Job<'a> {
+    path: &'a Path,
+    options: &'a DecodeOptions,
+    deadline: Instant,
+}
+
+impl<'a> Job<'a> {
+    fn new(path: &'a Path, options: &'a DecodeOptions) -> Self {
+        let now = Instant::now();
+        // A limit beyond what the clock can count is a century, which is none.
+        let century = std::time::Duration::from_secs(100 * 365 * 24 * 3600);
+        let deadline = now.checked_add(options.limits.time).unwrap_or(now + century);
+        Self { path, options, deadline }
+    }
+
+    /// Reads all packets without decoding: the exact count of frames, their times, and what is missing.
+    fn survey(&self) -> Result<Survey, Error> {
+        let (mut input, stream) = self.open()?;
+        let mut scan = self.scan(&mut input, &stream)?;
+        let warnings = std::mem::take(&mut scan.warnings);
+        let packets = scan.shown.len();
+        let timeline = Timeline::of_packets(scan.shown, &stream);
+        let found = timeline.is_some();
+        let timeline = timeline.unwrap_or_else(|| Timeline::of_frames(Vec::new(), &stream).0);
+        let survey = Survey { info: describe(&input, &stream, &timeline, warnings), timeline };
+        drop(input);
+        let survey = if found { survey } else { self.count(survey, packets)? };
+        self.limit("seconds", survey.info.duration_seconds, self.options.limits.duration_seconds)?;
+        Ok(survey)
+    }
+
+    fn open(&self) -> Result<(Input, Stream), Error> {
+        // FFmpeg would not say why a file cannot be opened; the standard library does.
+        std::fs::File::open(self.path).map_err(|source| Error::Unreadable { path: self.path.to_owned(), source })?;
+        let path = || self.path.to_owned();
+        let limits = &self.options.limits;
+        let mut input = Input::open(self.path, limits.pixels, self.deadline).map_err(|error| match error {
+            OpenError::Path(error) => error,
+            OpenError::Timeout => self.late(),
+            OpenError::Container => Error::Container { path: path() },
+            OpenError::Failed(source) => Error::Corrupt { path: path(), source },
+        })?;
+        let stream = input.video().ok_or_else(|| Error::NoVideoStream { path: path() })?;
+        self.check_pixels(stream.width, stream.height)?;
+        if let Some(seconds) = input.header_seconds() {
+            self.limit("seconds", seconds, limits.duration_seconds)?;
+        }
+        Ok((input, stream))
+    }
+
+    fn scan(&self, input: &mut Input, stream: &Stream) -> Result<Scan, Error> {
+        let mut packet = Packet::new().map_err(|e| self.libav("read", e))?;
+        let mut scan = Scan::default();
+        let mut corrupt = 0;
+        let stopped = loop {
+            self.check_time()?;
+            match input.read(stream.index, &mut packet) {
+                Ok(false) => break None,
+                Err(error) if error.code == AVERROR_EXIT => return Err(self.late()),
+                Err(error) => break Some(error),
+                Ok(true) if packet.is_discarded() => {}
+                Ok(true) if packet.is_corrupt() => corrupt += 1,
+                Ok(true) => {
+                    if stream.codec_id != AVCodecID::AV_CODEC_ID_VP8 || vp8_is_shown(packet.data()) {
+                        scan.shown.push((packet.pts(), packet.duration()));
+                    }
+                }
+            }
+            self.limit("frames", scan.shown.len() as f64, self.options.limits.frames as f64)?;
+        };
+        self.judge(input, stream, &mut scan, corrupt, stopped)?;
+        Ok(scan)
+    }
+
+    /// Turns what a scan found missing into an error or a warning.
+    fn judge(
+        &self,
+        input: &Input,
+        stream: &Stream,
+        scan: &mut Scan,
+        corrupt: usize,
+        stopped: Option<LibavError>,
+    ) -> Result<(), Error> {
+        let path = || self.path.to_owned();
+        let refuse = self.options.damaged == Damaged::Refuse;
+        let found = scan.shown.len();
+        // Only the mov family's table lists every packet; Matroska's lists key frames.
+        let listed = input.container().contains("mov").then(|| input.indexed_packets(stream.index));
+        match listed {
+            Some((expected, got)) if got < expected => {
+                if refuse || found == 0 {
+                    return Err(Error::Truncated { path: path(), expected, got });
+                }
+                scan.warnings.push(Warning::Truncated { expected, got });
+            }
+            _ if corrupt > 0 => {
+                let decoded = found + corrupt;
+                if refuse || found == 0 {
+                    return Err(Error::Damaged { path: path(), damaged: corrupt, decoded });
+                }
+                scan.warnings.push(Warning::Damaged { damaged: corrupt, decoded });
+            }
+            _ => match stopped {
+                Some(source) if found == 0 => return Err(Error::Corrupt { path: path(), source }),
+                Some(source) if refuse => return Err(self.libav("read on in", source)),
+                Some(source) => {
+                    scan.warnings.push(Warning::ReadStopped { frames: found, reason: source.to_string() });
+                }
+                None => {}
+            },
+        }
+        if found == 0 {
+            return Err(Error::NoFrames { path: path() });
+        }
+        Ok(())
+    }
+
+    /// Decodes all frames to count them, for a file whose `packets` do not tell.
+    fn count(&self, survey: Survey, packets: usize) -> Result<Survey, Error> {
+        let (input, stream) = self.open()?;
+        let order = Timeline { by_pts: false, ..survey.timeline };
+        let pass = self.pass(input, &stream, &order, None, false)?;
+        let frames = pass.times.len();
+        if frames == 0 {
+            return Err(Error::NoFrames { path: self.path.to_owned() });
+        }
+        let (timeline, no_times) = Timeline::of_frames(pass.times, &stream);
+        let mut info = survey.info;
+        info.warnings.push(Warning::CountedByDecoding { packets, frames });
+        info.warnings.extend(no_times);
+        set_times(&mut info, &timeline);
+        Ok(Survey { info, timeline })
+    }
+
+    /// The clips of `plans`, or none where the decoder did not give every frame that the survey
+    /// promises.
+    fn decode(&self, plans: &[Sampling], survey: &Survey) -> Result<Option<Decoded>, Error> {
+        let seconds = survey.timeline.seconds();
+        let plans = Plans::new(self.path, plans, &seconds)?;
+        plans.check(self.path, survey.info.width * survey.info.height, &self.options.limits)?;
+
+        let (input, stream) = self.open()?;
+        let skip = self.options.skip_unreferenced && survey.timeline.by_pts && skips_exactly(stream.codec_id);
+        let mut pass = self.pass(input, &stream, &survey.timeline, Some(&plans.wanted), skip)?;
+        if skip && pass.frames.len() < plans.wanted.len() {
+            let (input, stream) = self.open()?;
+            pass = self.pass(input, &stream, &survey.timeline, Some(&plans.wanted), false)?;
+        }
+        if pass.frames.len() < plans.wanted.len() {
+            return Ok(None);
+        }
+        let mut warnings = survey.info.warnings.clone();
+        if pass.damaged > 0 {
+            warnings.push(Warning::Damaged { damaged: pass.damaged, decoded: pass.times.len() });
+        }
+        let clips = plans.clips(self.path, pass.frames, &seconds)?;
+        Ok(Some(Decoded { clips, info: survey.info.clone(), warnings }))
+    }
+
+    /// Decodes until every frame of `wanted` is there, or all frames, keeping none, without it.
+    ///
+    /// With `skip`, the decoder leaves out frames that nothing refers to unless they are wanted.
+    fn pass(
+        &self,
+        mut input: Input,
+        stream: &Stream,
+        timeline: &Timeline,
+        wanted: Option<&[usize]>,
+        skip: bool,
+    ) -> Result<Pass, Error> {
+        if wanted.is_some_and(<[usize]>::is_empty) {
+            return Ok(Pass::default());
+        }
+        let failed = |source| self.libav("decode", source);
+        let decoder = Decoder::new(&input, stream, self.options.limits.pixels).map_err(failed)?;
+        let mut decoder = decoder
+            .ok_or_else(|| Error::NoDecoder { path: self.path.to_owned(), codec: stream.codec.clone() })?;
+        let mut packet = Packet::new().map_err(failed)?;
+        let mut sink = Sink {
+            job: self,
+            timeline,
+            wanted,
+            orientation: stream.orientation.flatten().unwrap_or(Orientation::UPRIGHT),
+            scaler: Scaler::default(),
+            picture: Picture::new().map_err(failed)?,
+            pass: Pass::default(),
+        };
+        loop {
+            self.check_time()?;
+            match input.read(stream.index, &mut packet) {
+                Ok(true) => {}
+                Err(error) if error.code == AVERROR_EXIT => return Err(self.late()),
+                // The survey met the same end, and reported it.
+                Ok(false) | Err(_) => break,
+            }
+            if skip {
+                let index = timeline.index(packet.pts(), 0);
+                decoder.skip_unreferenced(!index.is_some_and(|index| sink.wants(index)));
+            }
+            if decoder.send(Some(&packet)).is_err() {
+                sink.pass.damaged += 1;
+            }
+            if sink.drain(&mut decoder)? {
+                return self.verdict(sink.pass);
+            }
+        }
+        // A decoder that fails at its end is asked again, as it may hold more; but not for ever.
+        if decoder.send(None).is_ok() {
+            for _ in 0..64 {
+                let damaged = sink.pass.damaged;
+                if sink.drain(&mut decoder)? || sink.pass.damaged == damaged {
+                    break;
+                }
+            }
+        }
+        self.verdict(sink.pass)
+    }
+
+    fn verdict(&self, pass: Pass) -> Result<Pass, Error> {
+        if pass.damaged > 0 && self.options.damaged == Damaged::Refuse {
+            let (path, damaged, decoded) = (self.path.to_owned(), pass.damaged, pass.times.len());
+            return Err(Error::Damaged { path, damaged, decoded });
+        }
+        Ok(pass)
+    }
+
+    fn check_pixels(&self, width: usize, height: usize) -> Result<(), Error> {
+        let pixels = width.saturating_mul(height);
+        self.limit("pixels a frame", pixels as f64, self.options.limits.pixels as f64)
+    }
+
+    fn check_time(&self) -> Result<(), Error> {
+        if Instant::now() >= self.deadline { Err(self.late()) } else { Ok(()) }
+    }
+
+    fn limit(&self, what: &'static str, value: f64, limit: f64) -> Result<(), Error> {
+        if value > limit {
+            return Err(Error::Limit { path: self.path.to_owned(), what, value, limit });
+        }
+        Ok(())
+    }
+
+    fn late(&self) -> Error {
+        Error::Timeout { path: self.path.to_owned(), limit: self.options.limits.time }
+    }
+
+    fn libav(&self, operation: &'static str, source: LibavError) -> Error {
+        Error::Libav { operation, path: self.path.to_owned(), source }
+    }
+}
+
+/// The packets of a demux-only scan.
+#[derive(Default)]
+struct Scan {
+    /// Time and duration in ticks of each packet that is shown, in the order of the file.
+    shown: Vec<(Option<i64>, i64)>,
+    warnings: Vec<Warning>,
+}
+
+/// Takes pictures from the decoder and keeps the wanted ones.
+struct Sink<'a> {
+    job: &'a Job<'a>,
+    timeline: &'a Timeline,
+    wanted: Option<&'a [usize]>,
+    orientation: Orientation,
+    scaler: Scaler,
+    picture: Picture,
+    pass: Pass,
+}
+
+impl Sink<'_> {
+    fn wants(&self, index: usize) -> bool {
+        self.wanted.is_some_and(|wanted| wanted.binary_search(&index).is_ok())
+    }
+
+    /// Receives what the decoder has ready; `true` once every wanted frame is there.
+    fn drain(&mut self, decoder: &mut Decoder) -> Result<bool, Error> {
+        loop {
+            match decoder.receive(&mut self.picture) {
+                Ok(false) => return Ok(false),
+                Ok(true) => {}
+                Err(_) => {
+                    self.pass.damaged += 1;
+                    return Ok(false);
+                }
+            }
+            let pts = self.picture.pts();
+            let index = self.timeline.index(pts, self.pass.times.len());
+            self.pass.times.push(pts);
+            self.pass.damaged += usize::from(self.picture.is_damaged());
+            let frames = self.pass.times.len() as f64;
+            self.job.limit("frames", frames, self.job.options.limits.frames as f64)?;
+            if let Some(index) = index.filter(|&index| self.wants(index)) {
+                let frame = self.frame()?;
+                self.pass.frames.insert(index, frame);
+                if self.wanted.is_some_and(|wanted| self.pass.frames.len() == wanted.len()) {
+                    return Ok(true);
+                }
+            }
+        }
+    }
+
+    /// The current picture as an upright RGB frame.
+    fn frame(&mut self) -> Result<Frame, Error> {
+        let job = self.job;
+        // The size may change within a stream.
+        job.check_pixels(self.picture.width(), self.picture.height())?;
+        let converted = self.scaler.rgb(&self.picture);
+        let (width, height, rgb) = converted.map_err(|e| job.libav("convert a frame of", e))?;
+        Frame::new(width, height, rgb)
+            .and_then(|frame| self.orientation.apply(frame))
+            .map_err(|source| Error::Clip { path: job.path.to_owned(), source })
+    }
+}
+
+/// Codecs whose decoders leave unreferenced frames out without touching the others.
+fn skips_exactly(codec: AVCodecID) -> bool {
+    use AVCodecID::{
+        AV_CODEC_ID_H264, AV_CODEC_ID_HEVC, AV_CODEC_ID_MPEG1VIDEO, AV_CODEC_ID_MPEG2VIDEO, AV_CODEC_ID_MPEG4,
+        AV_CODEC_ID_VP9,
+    };
+    matches!(
+        codec,
+        AV_CODEC_ID_H264
+            | AV_CODEC_ID_HEVC
+            | AV_CODEC_ID_MPEG1VIDEO
+            | AV_CODEC_ID_MPEG2VIDEO
+            | AV_CODEC_ID_MPEG4
+            | AV_CODEC_ID_VP9
+    )
+}
+
+fn describe(input: &Input, stream: &Stream, timeline: &Timeline, mut warnings: Vec<Warning>) -> VideoInfo {
+    if stream.orientation == Some(None) {
+        warnings.push(Warning::RotationIgnored);
+    }
+    if stream.has_alpha {
+        warnings.push(Warning::AlphaDropped);
+    }
+    if let Some(transfer) = &stream.hdr_transfer {
+        warnings.push(Warning::HighDynamicRange { transfer: transfer.clone() });
+    }
+    let mut info = VideoInfo {
+        codec: stream.codec.clone(),
+        profile: stream.profile.clone(),
+        pix_fmt: stream.pix_fmt.clone(),
+        width: stream.width,
+        height: stream.height,
+        frames: 0,
+        duration_seconds: 0.0,
+        time_base: stream.time_base,
+        average_rate: stream.average_rate,
+        first_pts: 0,
+        last_pts: 0,
+        rotation: stream.orientation.flatten().map_or(0, Orientation::degrees_clockwise),
+        has_audio: input.has_audio(),
+        container: input.container(),
+        warnings,
+    };
+    set_times(&mut info, timeline);
+    info
+}
+
+fn set_times(info: &mut VideoInfo, timeline: &Timeline) {
+    info.frames = timeline.pts.len();
+    info.duration_seconds = timeline.duration_seconds();
+    info.first_pts = timeline.pts.first().copied().unwrap_or(0);
+    info.last_pts = timeline.pts.last().copied().unwrap_or(0);
+}

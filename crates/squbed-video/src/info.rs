@@ -1,0 +1,146 @@
+//! What a video file holds.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+/// What a video file holds, as its packets tell and not its header alone.
+///
+/// Serialises with these names as keys; `time_base` and `average_rate` as `"num/den"`, `warnings` as
+/// sentences.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct VideoInfo {
+    /// Name of the codec, as FFmpeg has it: `h264`.
+    pub codec: String,
+    /// Profile of the codec: `High`.
+    pub profile: Option<String>,
+    /// Pixel format, as FFmpeg has it: `yuv420p`.
+    pub pix_fmt: String,
+    /// Pixels in a row as stored, before `rotation`.
+    pub width: usize,
+    /// Rows as stored, before `rotation`.
+    pub height: usize,
+    /// Frames that are shown: counted, not read from the header.
+    pub frames: usize,
+    /// From the first frame's beginning to the last frame's end.
+    pub duration_seconds: f64,
+    /// Seconds of one tick of `first_pts` and `last_pts`.
+    pub time_base: Ratio,
+    /// Frames a second by the header; 0/1 where it says nothing.
+    pub average_rate: Ratio,
+    /// Presentation time of the first frame, in ticks.
+    pub first_pts: i64,
+    /// Presentation time of the last frame, in ticks.
+    pub last_pts: i64,
+    /// Degrees by which the stored picture is turned clockwise for showing: 0, 90, 180 or 270.
+    /// Decoded frames are already turned.
+    pub rotation: u32,
+    /// Whether the file has sound.
+    pub has_audio: bool,
+    /// The container, as FFmpeg has it: `mov,mp4,m4a,3gp,3g2,mj2`; `folder` for a folder of pictures.
+    pub container: String,
+    /// What is unusual about the file.
+    pub warnings: Vec<Warning>,
+}
+
+/// A ratio of whole numbers, printed as `num/den`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ratio {
+    /// Numerator.
+    pub num: i32,
+    /// Denominator.
+    pub den: i32,
+}
+
+impl Ratio {
+    /// The ratio as a number; zero where the denominator is zero.
+    pub fn value(self) -> f64 {
+        if self.den == 0 { 0.0 } else { f64::from(self.num) / f64::from(self.den) }
+    }
+}
+
+impl fmt::Display for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.num, self.den)
+    }
+}
+
+impl Serialize for Ratio {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Something unusual about a video that does not keep it from being used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// The file ends before its own table of frames does.
+    Truncated {
+        /// Frames that the file's index lists.
+        expected: usize,
+        /// Frames that are whole.
+        got: usize,
+    },
+    /// Frames that the decoder could not wholly restore.
+    Damaged {
+        /// Frames decoded in part or not at all.
+        damaged: usize,
+        /// Frames that came out of the decoder.
+        decoded: usize,
+    },
+    /// The file cannot be read to its end.
+    ReadStopped {
+        /// Frames before the place.
+        frames: usize,
+        /// What FFmpeg said.
+        reason: String,
+    },
+    /// The packets do not tell how many frames there are; all were decoded to count them.
+    CountedByDecoding {
+        /// Packets in the file.
+        packets: usize,
+        /// Frames they gave.
+        frames: usize,
+    },
+    /// The frames carry no usable times; they were spaced evenly.
+    NoTimes,
+    /// High dynamic range: the colours are taken as they stand, without tone mapping.
+    HighDynamicRange {
+        /// FFmpeg's name of the transfer function.
+        transfer: String,
+    },
+    /// Transparency is dropped.
+    AlphaDropped,
+    /// The file asks for a turn that is no multiple of 90°, which is not applied.
+    RotationIgnored,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Truncated { expected, got } => write!(f, "cut short: {got} of {expected} frames are there"),
+            Self::Damaged { damaged, decoded } => {
+                write!(f, "damaged: {damaged} frames of the {decoded} that were decoded")
+            }
+            Self::ReadStopped { frames, reason } => {
+                write!(f, "cannot be read beyond {frames} frames: {reason}")
+            }
+            Self::CountedByDecoding { packets, frames } => {
+                write!(f, "{packets} packets gave {frames} frames, counted by decoding")
+            }
+            Self::NoTimes => f.write_str("no usable frame times; frames were spaced evenly"),
+            Self::HighDynamicRange { transfer } => {
+                write!(f, "high dynamic range ({transfer}) without tone mapping")
+            }
+            Self::AlphaDropped => f.write_str("transparency was dropped"),
+            Self::RotationIgnored => f.write_str("a turn that is no multiple of 90° was not applied"),
+        }
+    }
+}
+
+impl Serialize for Warning {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}

@@ -1,0 +1,84 @@
+//! When each frame of a video is shown.
+
+use squbed_core::Frame;
+
+use crate::{Ratio, Warning, ffi::Stream};
+
+/// The presentation times of all frames of a video, in ticks, ascending.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Timeline {
+    pub(crate) pts: Vec<i64>,
+    pub(crate) time_base: Ratio,
+    /// Ticks that the last frame is shown.
+    pub(crate) last_duration: i64,
+    /// Whether a decoded frame is found by its time (the packets told the times) or by its place in the
+    /// order of presentation.
+    pub(crate) by_pts: bool,
+}
+
+impl Timeline {
+    /// From the packets of a demux-only scan, in any order. None where a packet has no time or two
+    /// share one: then packets are not frames.
+    pub(crate) fn of_packets(mut packets: Vec<(Option<i64>, i64)>, stream: &Stream) -> Option<Self> {
+        packets.sort_unstable();
+        let pts: Vec<i64> = packets.iter().map(|&(pts, _)| pts).collect::<Option<_>>()?;
+        if pts.windows(2).any(|pair| pair[0] == pair[1]) {
+            return None;
+        }
+        let last = packets.last().map_or(0, |&(_, duration)| duration);
+        let last_duration = if last > 0 { last } else { frame_ticks(stream) };
+        Some(Self { pts, time_base: stream.time_base, last_duration, by_pts: true })
+    }
+
+    /// From decoded frames in order of presentation; evenly spaced, with a warning, where their own
+    /// times are missing or do not ascend.
+    pub(crate) fn of_frames(times: Vec<Option<i64>>, stream: &Stream) -> (Self, Option<Warning>) {
+        let own: Option<Vec<i64>> = times.iter().copied().collect();
+        let own = own.filter(|pts| pts.windows(2).all(|pair| pair[0] < pair[1]));
+        let warning = own.is_none().then_some(Warning::NoTimes);
+        let step = frame_ticks(stream).max(1);
+        let pts = own.unwrap_or_else(|| (0..times.len() as i64).map(|i| i * step).collect());
+        (Self { pts, time_base: stream.time_base, last_duration: step, by_pts: false }, warning)
+    }
+
+    /// Seconds at which each frame is shown.
+    pub(crate) fn seconds(&self) -> Vec<f64> {
+        let Ratio { num, den } = self.time_base;
+        let seconds = |&pts: &i64| pts as f64 * f64::from(num) / f64::from(den.max(1));
+        self.pts.iter().map(seconds).collect()
+    }
+
+    /// From the first frame's beginning to the last frame's end.
+    pub(crate) fn duration_seconds(&self) -> f64 {
+        let span = self.pts.last().zip(self.pts.first()).map_or(0, |(last, first)| last - first);
+        (span + self.last_duration) as f64 * self.time_base.value()
+    }
+
+    /// Which frame of the video a decoded one is, `order` frames having been decoded before it.
+    pub(crate) fn index(&self, pts: Option<i64>, order: usize) -> Option<usize> {
+        if self.by_pts { self.pts.binary_search(&pts?).ok() } else { Some(order) }
+    }
+}
+
+/// Ticks of one frame at the header's average rate, or at 25 frames a second where it says none.
+fn frame_ticks(stream: &Stream) -> i64 {
+    let rate = Some(stream.average_rate.value()).filter(|&rate| rate > 0.0).unwrap_or(25.0);
+    let tick = stream.time_base.value();
+    if tick > 0.0 { (1.0 / (rate * tick)).round() as i64 } else { 0 }
+}
+
+/// Whether a packet of VP8 is shown; those that are not serve as references only.
+pub(crate) fn vp8_is_shown(data: &[u8]) -> bool {
+    data.first().is_some_and(|first| first & 0x10 != 0)
+}
+
+/// What one pass through the decoder gave.
+#[derive(Default)]
+pub(crate) struct Pass {
+    /// The wanted frames, upright, by index.
+    pub(crate) frames: std::collections::BTreeMap<usize, Frame>,
+    /// Times of all decoded frames, in order of presentation.
+    pub(crate) times: Vec<Option<i64>>,
+    /// Frames and packets that the decoder reported as damaged.
+    pub(crate) damaged: usize,
+}

@@ -1,0 +1,157 @@
+//! Each kind of bad input gets its own error, and nothing hangs or opens another file.
+#![cfg(feature = "ffmpeg")]
+
+mod common;
+
+use std::{fs, path::Path, time::Duration};
+
+use common::{clip, picture, video};
+use squbed_core::Sampling;
+use squbed_video::{Damaged, DecodeOptions, EncodeOptions, Error, Limits, Warning, decode, encode, probe};
+
+fn open(bytes: &[u8], name: &str) -> Error {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    fs::write(&path, bytes).unwrap();
+    let error = decode(&path, &[Sampling::Uniform(2)], &DecodeOptions::default()).unwrap_err();
+    assert!(error.to_string().contains(name), "{error}");
+    assert_eq!(error.to_string(), probe(&path).unwrap_err().to_string());
+    error
+}
+
+fn small(path: &Path, frames: usize) {
+    encode(path, (0..frames).map(|i| picture(i, 64, 64)), &EncodeOptions::default()).unwrap();
+}
+
+#[test]
+fn a_missing_file() {
+    let error = probe(Path::new("no/such/file.mp4")).unwrap_err();
+    assert_eq!(error.to_string(), "cannot read no/such/file.mp4");
+    assert!(matches!(error, Error::Unreadable { .. }));
+}
+
+#[test]
+fn garbage_and_nothing() {
+    assert!(matches!(open(b"", "empty.mp4"), Error::Corrupt { .. }));
+    let garbage: Vec<u8> = (0..20_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    assert!(matches!(open(&garbage, "garbage.mp4"), Error::Corrupt { .. }));
+    assert!(matches!(open(b"a text about a video", "text.mp4"), Error::Corrupt { .. }));
+}
+
+#[test]
+fn a_file_without_its_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = folder.path().join("whole.mp4");
+    small(&whole, 20);
+    let bytes = fs::read(&whole).unwrap();
+    // Our mp4 has its table (moov) at the end, so half the file has none.
+    assert!(matches!(open(&bytes[..bytes.len() / 2], "half.mp4"), Error::Corrupt { .. }));
+}
+
+#[test]
+fn a_play_list_under_another_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("target.ts");
+    small(&target, 2);
+    let list = format!(
+        "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{}\n#EXT-X-ENDLIST\n",
+        target.display()
+    );
+    assert!(matches!(open(list.as_bytes(), "list.mp4"), Error::Container { .. } | Error::Corrupt { .. }));
+    let list = format!("ffconcat version 1.0\nfile '{}'\n", target.display());
+    assert!(matches!(open(list.as_bytes(), "list.ffconcat"), Error::Container { .. } | Error::Corrupt { .. }));
+}
+
+#[test]
+fn names_are_names_and_no_protocols() {
+    for name in ["concat:a|b", "http://127.0.0.1:9/v.mp4", "pipe:0", "img%03d.png", "data:text/plain,x"] {
+        assert!(matches!(probe(Path::new(name)), Err(Error::Unreadable { .. })), "{name}");
+    }
+}
+
+/// `bikes.mp4` has its table in front, so a shorter file still opens.
+#[test]
+fn a_file_cut_short() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cut.mp4");
+    let bytes = fs::read(video("bikes.mp4")).unwrap();
+    let moov = bytes.windows(4).position(|w| w == b"moov").unwrap();
+    let mdat = bytes.windows(4).position(|w| w == b"mdat").unwrap();
+    assert!(moov < mdat, "the test video has its table in front");
+    fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+
+    let error = decode(&path, &[Sampling::Uniform(4)], &DecodeOptions::default()).unwrap_err();
+    let Error::Truncated { expected: 250, got, .. } = error else { panic!("{error}") };
+    assert!((20..240).contains(&got), "{got}");
+
+    let info = probe(&path).unwrap();
+    assert_eq!(info.warnings, [Warning::Truncated { expected: 250, got }]);
+    assert!(info.frames.abs_diff(got) <= 1, "{} of {got}", info.frames);
+    let options = DecodeOptions { damaged: Damaged::Warn, ..DecodeOptions::default() };
+    let decoded = decode(&path, &[Sampling::Uniform(4)], &options).unwrap();
+    assert_eq!(decoded.clips[0].frames().len(), 4);
+    assert!(decoded.warnings.contains(&Warning::Truncated { expected: 250, got }));
+}
+
+#[test]
+fn flipped_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("flipped.mp4");
+    let mut bytes = fs::read(video("bikes.mp4")).unwrap();
+    let mdat = bytes.windows(4).position(|w| w == b"mdat").unwrap();
+    let middle = mdat + (bytes.len() - mdat) / 3;
+    for byte in bytes[middle..middle + 4000].iter_mut().step_by(37) {
+        *byte ^= 0x55;
+    }
+    fs::write(&path, bytes).unwrap();
+    let plans = [Sampling::Uniform(8)];
+    let error = decode(&path, &plans, &DecodeOptions::default()).unwrap_err();
+    assert!(matches!(error, Error::Damaged { .. }), "{error}");
+    let options = DecodeOptions { damaged: Damaged::Warn, ..DecodeOptions::default() };
+    let decoded = decode(&path, &plans, &options).unwrap();
+    assert_eq!(decoded.clips[0].frames().len(), 8);
+    assert!(decoded.warnings.iter().any(|w| matches!(w, Warning::Damaged { .. })), "{:?}", decoded.warnings);
+    // Nothing of the damage is reached before it.
+    assert_eq!(clip(&path, "indices:0,1"), clip(&video("bikes.mp4"), "indices:0,1"));
+}
+
+#[test]
+fn a_frame_that_is_not_there() {
+    let error = decode(&video("bikes.mp4"), &[Sampling::Indices(vec![3, 250])], &DecodeOptions::default());
+    assert!(matches!(error, Err(Error::FrameOutOfRange { index: 250, frames: 250, .. })));
+}
+
+#[test]
+fn no_plan_is_no_clip() {
+    let decoded = decode(&video("bikes.mp4"), &[], &DecodeOptions::default()).unwrap();
+    assert_eq!((decoded.clips.len(), decoded.info.frames), (0, 250));
+}
+
+#[test]
+fn limits_hold() {
+    let path = video("bikes.mp4");
+    let with = |limits: Limits| {
+        let options = DecodeOptions { limits, ..DecodeOptions::default() };
+        decode(&path, &[Sampling::Uniform(4)], &options).unwrap_err()
+    };
+    let usual = Limits::default;
+    let what = |error: Error| match error {
+        Error::Limit { what, .. } => what,
+        error => panic!("{error}"),
+    };
+    assert_eq!(what(with(Limits { pixels: 640 * 272 - 1, ..usual() })), "pixels a frame");
+    assert_eq!(what(with(Limits { frames: 249, ..usual() })), "frames");
+    assert_eq!(what(with(Limits { duration_seconds: 9.9, ..usual() })), "seconds");
+    assert_eq!(what(with(Limits { kept_bytes: 4 * 640 * 272 * 3 - 1, ..usual() })), "bytes of frames");
+    assert!(matches!(with(Limits { time: Duration::ZERO, ..usual() }), Error::Timeout { .. }));
+
+    let exact = Limits {
+        pixels: 640 * 272,
+        frames: 250,
+        duration_seconds: 10.1,
+        kept_bytes: 4 * 640 * 272 * 3,
+        time: Duration::MAX,
+    };
+    let options = DecodeOptions { limits: exact, ..DecodeOptions::default() };
+    assert!(decode(&path, &[Sampling::Uniform(4)], &options).is_ok());
+}
