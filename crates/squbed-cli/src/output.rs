@@ -80,7 +80,7 @@ impl Records {
             }
             Format::Table => {
                 let mut table = comfy_table::Table::new();
-                table.load_preset(comfy_table::presets::NOTHING).set_header(&self.keys);
+                table.load_style(comfy_table::presets::NOTHING).set_header(&self.keys);
                 for row in &self.rows {
                     table.add_row(row.iter().map(plain));
                 }

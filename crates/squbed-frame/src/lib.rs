@@ -17,6 +17,7 @@
 
 mod crop;
 mod error;
+mod interpolate;
 mod resample;
 mod resize;
 

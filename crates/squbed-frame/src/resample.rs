@@ -4,35 +4,63 @@
 //! whole numbers throughout, so the order of the additions does not matter and the result is the same
 //! on every processor. The order of the passes does matter; it is that of Pillow 13.
 
-use crate::Filter;
-
 /// Bits behind the point of a weight: 32 less 8 for the pixel and 2 for overshoot and sign.
 const FRACTION: u32 = 22;
 /// One half, so that cutting the fraction off rounds.
 const HALF: i32 = 1 << (FRACTION - 1);
 
+/// The shape of a filter.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Kernel {
+    Triangle,
+    /// Keys' cubic convolution with a = −½.
+    Cubic,
+}
+
+impl Kernel {
+    /// Beyond this distance the weight is zero.
+    fn support(self) -> f64 {
+        match self {
+            Self::Triangle => 1.0,
+            Self::Cubic => 2.0,
+        }
+    }
+
+    /// The weight of a pixel at distance `x` from the centre.
+    fn weight(self, x: f64) -> f64 {
+        const A: f64 = -0.5;
+        let x = x.abs();
+        match self {
+            Self::Triangle => (1.0 - x).max(0.0),
+            Self::Cubic if x < 1.0 => ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0,
+            Self::Cubic if x < 2.0 => (((x - 5.0) * x + 8.0) * x - 4.0) * A,
+            Self::Cubic => 0.0,
+        }
+    }
+}
+
 /// `rgb` of `from` brought to `to`, both as width and height above zero.
-pub(crate) fn resample(rgb: &[u8], from: (usize, usize), to: (usize, usize), filter: Filter) -> Vec<u8> {
+pub(crate) fn resample(rgb: &[u8], from: (usize, usize), to: (usize, usize), kernel: Kernel) -> Vec<u8> {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") {
         // SAFETY: the processor has AVX2.
-        return unsafe { passes_avx2(rgb, from, to, filter) };
+        return unsafe { passes_avx2(rgb, from, to, kernel) };
     }
-    passes(rgb, from, to, filter)
+    passes(rgb, from, to, kernel)
 }
 
 /// The same code compiled for AVX2, which multiplies eight 32-bit numbers at once; the baseline of
 /// x86-64 has no such instruction.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn passes_avx2(rgb: &[u8], from: (usize, usize), to: (usize, usize), filter: Filter) -> Vec<u8> {
-    passes(rgb, from, to, filter)
+fn passes_avx2(rgb: &[u8], from: (usize, usize), to: (usize, usize), kernel: Kernel) -> Vec<u8> {
+    passes(rgb, from, to, kernel)
 }
 
 #[inline(always)]
-fn passes(rgb: &[u8], from: (usize, usize), to: (usize, usize), filter: Filter) -> Vec<u8> {
-    let columns = (from.0 != to.0).then(|| Weights::new(filter, from.0, to.0));
-    let rows = (from.1 != to.1).then(|| Weights::new(filter, from.1, to.1));
+fn passes(rgb: &[u8], from: (usize, usize), to: (usize, usize), kernel: Kernel) -> Vec<u8> {
+    let columns = (from.0 != to.0).then(|| Weights::new(kernel, from.0, to.0));
+    let rows = (from.1 != to.1).then(|| Weights::new(kernel, from.1, to.1));
     match (columns, rows) {
         (Some(columns), Some(rows)) if down_first(from, to) => {
             across(&down(rgb, from.0, &rows), from.0, &columns)
@@ -59,10 +87,10 @@ struct Weights {
 }
 
 impl Weights {
-    fn new(filter: Filter, from: usize, to: usize) -> Self {
+    fn new(kernel: Kernel, from: usize, to: usize) -> Self {
         let scale = from as f64 / to as f64;
-        let stretch = if filter.antialiases() { scale.max(1.0) } else { 1.0 };
-        let support = filter.support() * stretch;
+        let stretch = scale.max(1.0);
+        let support = kernel.support() * stretch;
         let mut spans = Vec::with_capacity(to);
         let mut weights = Vec::new();
         let mut line = Vec::new();
@@ -72,7 +100,7 @@ impl Weights {
             let first = (centre - support + 0.5) as usize;
             let end = ((centre + support + 0.5) as usize).min(from);
             line.clear();
-            line.extend((first..end).map(|x| filter.weight((x as f64 - centre + 0.5) * (1.0 / stretch))));
+            line.extend((first..end).map(|x| kernel.weight((x as f64 - centre + 0.5) * (1.0 / stretch))));
             let sum: f64 = line.iter().sum();
             let start = weights.len();
             let fixed = |w: f64| (w / sum * f64::from(1 << FRACTION)).round() as i32;
@@ -88,33 +116,28 @@ impl Weights {
     }
 }
 
-/// Resamples each row. Two rows go side by side, one pixel of both in a vector register.
+/// Resamples each row.
 #[inline(always)]
 fn across(rgb: &[u8], width: usize, weights: &Weights) -> Vec<u8> {
-    let to_width = weights.spans.len();
-    let mut result = vec![0; rgb.len() / width * to_width];
-    let mut pair = vec![[0i32; 8]; width];
-    let rows = rgb.chunks(2 * width * 3);
-    for (source, target) in rows.zip(result.chunks_mut(2 * to_width * 3)) {
-        for (lane, row) in source.chunks_exact(width * 3).enumerate() {
-            for (pixel, rgb) in pair.iter_mut().zip(row.chunks_exact(3)) {
-                for channel in 0..3 {
-                    pixel[lane * 4 + channel] = i32::from(rgb[channel]);
-                }
-            }
-        }
-        for (x, (first, weights)) in weights.iter().enumerate() {
-            let mut sums = [HALF; 8];
-            for (pixel, &weight) in pair[first..].iter().zip(weights) {
-                for (sum, &value) in sums.iter_mut().zip(pixel) {
-                    *sum += value * weight;
-                }
-            }
-            for (lane, row) in target.chunks_exact_mut(to_width * 3).enumerate() {
-                for channel in 0..3 {
-                    row[x * 3 + channel] = to_u8(sums[lane * 4 + channel]);
-                }
-            }
+    /// Rows at a time; few enough for the cache, enough to fill vectors.
+    const BAND: usize = 32;
+    let mut result = Vec::with_capacity(rgb.len() / width * weights.spans.len());
+    for band in rgb.chunks(BAND * width * 3) {
+        // Where rows are columns, whole lines are added up, which is what vector code does best.
+        let height = band.len() / (width * 3);
+        result.extend(transpose(&down(&transpose(band, width), height, weights), height));
+    }
+    result
+}
+
+/// Turns rows of `width` pixels into columns.
+#[inline(always)]
+fn transpose(rgb: &[u8], width: usize) -> Vec<u8> {
+    let height = rgb.len() / (width * 3);
+    let mut result = vec![0; rgb.len()];
+    for (y, row) in rgb.chunks_exact(width * 3).enumerate() {
+        for (pixel, column) in row.chunks_exact(3).zip(result.chunks_exact_mut(height * 3)) {
+            column[y * 3..y * 3 + 3].copy_from_slice(pixel);
         }
     }
     result
@@ -130,7 +153,7 @@ fn down(rgb: &[u8], width: usize, weights: &Weights) -> Vec<u8> {
         sums.fill(HALF);
         for (row, &weight) in rgb.chunks_exact(bytes).skip(first).zip(weights) {
             for (sum, &value) in sums.iter_mut().zip(row) {
-                *sum += i32::from(value) * weight;
+                *sum = add_product(*sum, value, weight);
             }
         }
         for (byte, &sum) in target.iter_mut().zip(&sums) {
@@ -138,6 +161,12 @@ fn down(rgb: &[u8], width: usize, weights: &Weights) -> Vec<u8> {
         }
     }
     result
+}
+
+/// `sum + value · weight`, which stays within 31 bits; saying so keeps vector code in checked builds.
+#[inline(always)]
+fn add_product(sum: i32, value: u8, weight: i32) -> i32 {
+    sum.wrapping_add(i32::from(value).wrapping_mul(weight))
 }
 
 #[inline(always)]
@@ -152,29 +181,25 @@ mod tests {
     /// Weights worked out by hand.
     #[test]
     fn weights_of_small_lines() {
-        let fractions = |filter, from, to| {
-            let weights = Weights::new(filter, from, to);
+        let fractions = |kernel, from, to| {
+            let weights = Weights::new(kernel, from, to);
             let line = |(first, weights): (usize, &[i32])| {
                 (first, weights.iter().map(|&w| f64::from(w) / f64::from(1 << FRACTION)).collect::<Vec<_>>())
             };
             weights.iter().map(line).collect::<Vec<_>>()
         };
-        let halved = fractions(Filter::Bilinear, 4, 2);
-        let expected = [(0, vec![3.0 / 7.0, 3.0 / 7.0, 1.0 / 7.0]), (1, vec![1.0 / 7.0, 3.0 / 7.0, 3.0 / 7.0])];
+        let halved = fractions(Kernel::Triangle, 4, 2);
+        let expected =
+            [(0, vec![3.0 / 7.0, 3.0 / 7.0, 1.0 / 7.0]), (1, vec![1.0 / 7.0, 3.0 / 7.0, 3.0 / 7.0])];
         for ((first, weights), (expected_first, expected)) in halved.iter().zip(&expected) {
             assert_eq!(first, expected_first);
             for (w, e) in weights.iter().zip(expected) {
                 assert!((w - e).abs() < 2.0f64.powi(-22), "{halved:?}");
             }
         }
-        // Without antialiasing only the two neighbours count.
-        assert_eq!(
-            fractions(Filter::BilinearNoAntialias, 4, 2),
-            [(0, vec![0.5, 0.5]), (2, vec![0.5, 0.5])]
-        );
         // Keys' kernel at ±½ and ±1½.
-        assert_eq!(fractions(Filter::Bicubic, 8, 8)[3], (2, vec![0.0, 1.0, 0.0, 0.0]));
-        let (first, middle) = &fractions(Filter::Bicubic, 6, 3)[1];
+        assert_eq!(fractions(Kernel::Cubic, 8, 8)[3], (2, vec![0.0, 1.0, 0.0, 0.0]));
+        let (first, middle) = &fractions(Kernel::Cubic, 6, 3)[1];
         assert_eq!((*first, middle.len()), (0, 6));
         assert!((middle.iter().sum::<f64>() - 1.0).abs() < 1e-6);
     }
@@ -183,9 +208,9 @@ mod tests {
     #[test]
     fn vector_code_changes_nothing() {
         let rgb: Vec<u8> = (0u32..37 * 23 * 3).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-        for filter in [Filter::Bilinear, Filter::Bicubic, Filter::BilinearNoAntialias] {
+        for kernel in [Kernel::Triangle, Kernel::Cubic] {
             for to in [(11, 7), (80, 51), (1, 1), (37, 5)] {
-                assert_eq!(resample(&rgb, (37, 23), to, filter), passes(&rgb, (37, 23), to, filter));
+                assert_eq!(resample(&rgb, (37, 23), to, kernel), passes(&rgb, (37, 23), to, kernel));
             }
         }
     }

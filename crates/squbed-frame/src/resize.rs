@@ -2,7 +2,11 @@
 
 use squbed_core::Frame;
 
-use crate::{Error, resample::resample};
+use crate::{
+    Error,
+    interpolate::bilinear,
+    resample::{Kernel, resample},
+};
 
 /// The longest side of a frame, before or after; weights of longer lines would lose their precision.
 const LONGEST_SIDE: usize = 65_535;
@@ -15,35 +19,9 @@ pub enum Filter {
     /// Keys' cubic convolution with a = −½ (Catmull–Rom), its support widened with the reduction; Pillow's
     /// `BICUBIC`.
     Bicubic,
-    /// The triangle filter over the two nearest pixels at any reduction; torchvision's `BILINEAR` with
+    /// Bilinear interpolation between the four nearest pixels at any reduction; torchvision's `BILINEAR` with
     /// `antialias=False`.
     BilinearNoAntialias,
-}
-
-impl Filter {
-    pub(crate) fn antialiases(self) -> bool {
-        self != Self::BilinearNoAntialias
-    }
-
-    /// Beyond this distance the weight is zero.
-    pub(crate) fn support(self) -> f64 {
-        match self {
-            Self::Bilinear | Self::BilinearNoAntialias => 1.0,
-            Self::Bicubic => 2.0,
-        }
-    }
-
-    /// The weight of a pixel at distance `x` from the centre.
-    pub(crate) fn weight(self, x: f64) -> f64 {
-        const A: f64 = -0.5;
-        let x = x.abs();
-        match self {
-            Self::Bilinear | Self::BilinearNoAntialias => (1.0 - x).max(0.0),
-            Self::Bicubic if x < 1.0 => ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0,
-            Self::Bicubic if x < 2.0 => (((x - 5.0) * x + 8.0) * x - 4.0) * A,
-            Self::Bicubic => 0.0,
-        }
-    }
 }
 
 /// `frame` brought to `width`×`height`.
@@ -67,7 +45,12 @@ pub fn resize(frame: &Frame, width: usize, height: usize, filter: Filter) -> Res
     if (width, height) == (from_width, from_height) {
         return Ok(frame.clone());
     }
-    let rgb = resample(frame.rgb(), (from_width, from_height), (width, height), filter);
+    let (from, to) = ((from_width, from_height), (width, height));
+    let rgb = match filter {
+        Filter::Bilinear => resample(frame.rgb(), from, to, Kernel::Triangle),
+        Filter::Bicubic => resample(frame.rgb(), from, to, Kernel::Cubic),
+        Filter::BilinearNoAntialias => bilinear(frame.rgb(), from, to),
+    };
     Ok(Frame::new(width, height, rgb)?)
 }
 

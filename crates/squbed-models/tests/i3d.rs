@@ -9,7 +9,6 @@ use common::{golden, golden_json, golden_path, largest_difference, rows, store};
 use serde_json::Value;
 use squbed_core::{Clip, Frame};
 use squbed_models::{Head, Weights, arch::i3d::I3d, load_arch};
-use squbed_tensor::VideoEncoder;
 
 const NAME: &str = "i3d-kinetics-400";
 /// Two implementations of the reference differ by 2.5e-5.

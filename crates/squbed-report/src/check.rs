@@ -55,7 +55,11 @@ pub(crate) fn check(data: &ReportData) -> Result<(), Error> {
         for estimate in &task.estimates {
             known(&estimate.method, format!("an estimate of task `{id}`"))?;
         }
-        length(format!("the list of accuracies of task `{id}`"), task.accuracies.len(), data.accuracies.len())?;
+        length(
+            format!("the list of accuracies of task `{id}`"),
+            task.accuracies.len(),
+            data.accuracies.len(),
+        )?;
         for (i, latent) in task.latents.iter().enumerate() {
             let what = format!("the list of entropies of task `{id}`, latent prompt {i},");
             length(what, latent.entropies.len(), data.methods.len())?;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Correlation, Forest, ForestBar, ForestGroup, Method, Plot, Point, Quantity, ReportData, Scatter, TaskReport,
+    Correlation, Forest, ForestBar, ForestGroup, Method, Plot, Point, Quantity, ReportData, Scatter,
+    TaskReport,
     format::{interval, slug, tau},
     names::{CONFIDENTLY_WRONG, Names, capital},
 };
@@ -14,7 +15,9 @@ pub fn plots(data: &ReportData) -> Vec<Plot> {
     forest(data)
         .map(Plot::Forest)
         .into_iter()
-        .chain((0..data.methods.len() + data.baselines.len()).flat_map(|i| scatters(data, i)).map(Plot::Scatter))
+        .chain(
+            (0..data.methods.len() + data.baselines.len()).flat_map(|i| scatters(data, i)).map(Plot::Scatter),
+        )
         .collect()
 }
 
@@ -32,7 +35,10 @@ pub(crate) fn plotted(method: &Method) -> Vec<&Correlation> {
 /// τ with its interval, or why there is none.
 pub(crate) fn tau_line(c: &Correlation) -> String {
     if c.tau.is_nan() {
-        return format!("τ undefined{}", c.undefined.as_ref().map_or(String::new(), |why| format!(": {why}")));
+        return format!(
+            "τ undefined{}",
+            c.undefined.as_ref().map_or(String::new(), |why| format!(": {why}"))
+        );
     }
     format!("τ = {} {}", tau(c.tau), interval(c.ci_low, c.ci_high)).trim_end().to_owned()
 }
@@ -66,7 +72,11 @@ pub(crate) fn forest(data: &ReportData) -> Option<Forest> {
     Some(Forest {
         name: "correlations".to_owned(),
         title: "Rank correlations, each with its interval".to_owned(),
-        band_note: if bound { "where τ has to lie by the floor named before the run".to_owned() } else { String::new() },
+        band_note: if bound {
+            "where τ has to lie by the floor named before the run".to_owned()
+        } else {
+            String::new()
+        },
         groups: groups.into_iter().map(|(_, group)| group).collect(),
     })
 }
@@ -79,7 +89,8 @@ pub(crate) fn scatters(data: &ReportData, place: usize) -> Vec<Scatter> {
         .into_iter()
         .map(|c| Scatter {
             // The place keeps names apart whose slugs are the same or empty.
-            name: format!("{}-{}-{}-{}", place + 1, slug(&method.key), names.slug(c.x), names.slug(c.y)).replace("--", "-"),
+            name: format!("{}-{}-{}-{}", place + 1, slug(&method.key), names.slug(c.x), names.slug(c.y))
+                .replace("--", "-"),
             title: format!("{} ({})", names.short_pair(c.x, c.y), method.key),
             subtitle: tau_line(c),
             x: capital(&names.axis(c.x, &method.unit)),

@@ -90,7 +90,13 @@ pub(crate) fn rate(per_second: f64) -> String {
 /// Text that a page can carry: control characters, which neither XML nor HTML allow, are replaced.
 pub(crate) fn clean(text: &str) -> String {
     text.chars()
-        .map(|c| if (c.is_control() && !matches!(c, '\n' | '\t')) || matches!(c, '\u{FFFE}' | '\u{FFFF}') { '\u{FFFD}' } else { c })
+        .map(|c| {
+            if (c.is_control() && !matches!(c, '\n' | '\t')) || matches!(c, '\u{FFFE}' | '\u{FFFF}') {
+                '\u{FFFD}'
+            } else {
+                c
+            }
+        })
         .collect()
 }
 
@@ -137,7 +143,10 @@ mod tests {
         assert_eq!((p(0.0004), p(0.009), p(f64::NAN)), ("< 0.001".into(), "0.009".into(), "–".into()));
         assert_eq!(interval(-0.2, f64::NAN), "");
         assert_eq!(interval(-0.204, 1.0), "[−0.20, 1.00]");
-        assert_eq!((duration(4.21), duration(75.0), duration(3720.0)), ("4.2 s".into(), "1 min 15 s".into(), "1 h 02 min".into()));
+        assert_eq!(
+            (duration(4.21), duration(75.0), duration(3720.0)),
+            ("4.2 s".into(), "1 min 15 s".into(), "1 h 02 min".into())
+        );
         assert_eq!((rate(0.456), rate(12.34), rate(1234.5)), ("0.456".into(), "12.3".into(), "1234".into()));
         assert_eq!(rate(f64::INFINITY), "–");
     }

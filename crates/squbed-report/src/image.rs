@@ -34,7 +34,9 @@ mod tests {
 
     #[test]
     fn base64_as_in_the_standard() {
-        for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
+        for (bytes, text) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
+        {
             assert_eq!(base64(bytes.as_bytes()), text);
         }
         assert_eq!(base64(&[0xFB, 0xFF, 0xFE]), "+//+");
@@ -45,6 +47,8 @@ mod tests {
         let image = |bytes: &[u8]| Image { bytes: bytes.to_vec(), alt: String::new() };
         let uri = data_uri(&image(b"\x89PNG\r\n\x1a\n"), "t").unwrap();
         assert_eq!(uri, "data:image/png;base64,iVBORw0KGgo=");
-        assert!(matches!(data_uri(&image(b"<svg onload='x()'/>"), "t"), Err(Error::Image { task }) if task == "t"));
+        assert!(
+            matches!(data_uri(&image(b"<svg onload='x()'/>"), "t"), Err(Error::Image { task }) if task == "t")
+        );
     }
 }

@@ -25,8 +25,8 @@ mod view;
 mod write;
 
 pub use data::{
-    AccuracyMetric, Bound, Correlation, Estimate, Failure, Floor, Image, LatentReport, Method, MethodOption, Note,
-    Origin, Outcome, Quantity, ReportData, Run, SeedRow, SeedTable, Step, TaskReport, Truth, Verdict,
+    AccuracyMetric, Bound, Correlation, Estimate, Failure, Floor, Image, LatentReport, Method, MethodOption,
+    Note, Origin, Outcome, Quantity, ReportData, Run, SeedRow, SeedTable, Step, TaskReport, Truth, Verdict,
 };
 pub use error::Error;
 pub use figures::plots;

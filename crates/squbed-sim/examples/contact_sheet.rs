@@ -2,7 +2,7 @@
 //! input, with eight frames of the clip that fully knows it.
 //!
 //! ```sh
-//! squbed sim world … ; cargo run -p squbed-sim --example contact_sheet -- sheet.png < prompts.txt
+//! jq -r .prompt world/tasks.jsonl | cargo run -p squbed-sim --example contact_sheet -- sheet.png
 //! ```
 
 use std::{error::Error, io::BufRead};

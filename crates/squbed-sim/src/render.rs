@@ -124,6 +124,7 @@ pub fn frames(scene: &Scene, seed: u64) -> impl Iterator<Item = Frame> + use<> {
 
 /// What stays the same over a clip.
 struct Stage {
+    background: Pixmap,
     outline: Path,
     details: Option<Path>,
     companion: shapes::Companion,
@@ -135,6 +136,7 @@ impl Stage {
         let shape = scene.value(Attribute::Shape);
         let colour = COLOURS[scene.value(Attribute::Colour)];
         Self {
+            background: background(TINTS[scene.value(Attribute::Setting)]),
             outline: shapes::outline(shape),
             details: shapes::details(shape),
             companion: shapes::companion(scene.value(Attribute::Companion)),
@@ -143,8 +145,7 @@ impl Stage {
     }
 
     fn paint(&self, scene: &Scene, draw: &Draw, time: f64) -> Pixmap {
-        let mut image = pixmap(SIDE);
-        background(&mut image, TINTS[scene.value(Attribute::Setting)]);
+        let mut image = self.background.clone();
         let side = SIDE as f32;
         let view = Transform::from_scale(side, side).post_concat(draw.camera(time));
 
@@ -217,7 +218,8 @@ fn texture(pattern: usize, colour: Rgb) -> Pixmap {
 }
 
 /// A plain background, a little lighter above than below.
-fn background(image: &mut Pixmap, tint: Rgb) {
+fn background(tint: Rgb) -> Pixmap {
+    let mut image = pixmap(SIDE);
     let shade = |by: i16| color(tint.map(|c| (i16::from(c) + by).clamp(0, 255) as u8));
     let stops = vec![GradientStop::new(0.0, shade(6)), GradientStop::new(1.0, shade(-6))];
     let side = SIDE as f32;
@@ -227,6 +229,7 @@ fn background(image: &mut Pixmap, tint: Rgb) {
     if let Some(all) = Rect::from_xywh(0.0, 0.0, side, side) {
         image.fill_rect(all, &paint, Transform::identity(), None);
     }
+    image
 }
 
 fn fill(image: &mut Pixmap, path: Option<&Path>, rgb: Rgb, at: Transform) {

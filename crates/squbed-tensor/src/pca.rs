@@ -216,7 +216,7 @@ impl Spectrum {
         Ok(Pca {
             mean: self.mean.clone(),
             basis: Tensor::from_vec(numbers, (d, k), &Device::Cpu)?
-                .to_dtype(self.dtype)?
+                .to_dtype(width(device))?
                 .to_device(device)?,
             variances: self.variances[..k].to_vec(),
             total_variance: self.total,

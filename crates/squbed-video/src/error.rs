@@ -174,6 +174,14 @@ pub enum Error {
         /// Numerator and denominator.
         fps: (u32, u32),
     },
+    /// A rate of a folder's pictures that is not above zero.
+    #[error("cannot read {} at {fps} frames a second; the rate must be above 0", path.display())]
+    FolderRate {
+        /// The folder.
+        path: PathBuf,
+        /// Frames a second.
+        fps: f64,
+    },
     /// A quality outside the codec's range.
     #[error("cannot encode {} at quality {quality}; {encoder} takes {low} to {high}", path.display())]
     Quality {

@@ -69,15 +69,17 @@ impl<'a> Job<'a> {
 
     fn open(&self) -> Result<(Input, Stream), Error> {
         // FFmpeg would not say why a file cannot be opened; the standard library does.
-        std::fs::File::open(self.path).map_err(|source| Error::Unreadable { path: self.path.to_owned(), source })?;
+        std::fs::File::open(self.path)
+            .map_err(|source| Error::Unreadable { path: self.path.to_owned(), source })?;
         let path = || self.path.to_owned();
         let limits = &self.options.limits;
-        let mut input = Input::open(self.path, limits.pixels, self.deadline).map_err(|error| match error {
-            OpenError::Path(error) => error,
-            OpenError::Timeout => self.late(),
-            OpenError::Container => Error::Container { path: path() },
-            OpenError::Failed(source) => Error::Corrupt { path: path(), source },
-        })?;
+        let mut input =
+            Input::open(self.path, limits.pixels, self.deadline).map_err(|error| match error {
+                OpenError::Path(error) => error,
+                OpenError::Timeout => self.late(),
+                OpenError::Container => Error::Container { path: path() },
+                OpenError::Failed(source) => Error::Corrupt { path: path(), source },
+            })?;
         let stream = input.video().ok_or_else(|| Error::NoVideoStream { path: path() })?;
         self.check_pixels(stream.width, stream.height)?;
         if let Some(seconds) = input.header_seconds() {
@@ -354,8 +356,8 @@ impl Sink<'_> {
 /// Codecs whose decoders leave unreferenced frames out without touching the others.
 fn skips_exactly(codec: AVCodecID) -> bool {
     use AVCodecID::{
-        AV_CODEC_ID_H264, AV_CODEC_ID_HEVC, AV_CODEC_ID_MPEG1VIDEO, AV_CODEC_ID_MPEG2VIDEO, AV_CODEC_ID_MPEG4,
-        AV_CODEC_ID_VP9,
+        AV_CODEC_ID_H264, AV_CODEC_ID_HEVC, AV_CODEC_ID_MPEG1VIDEO, AV_CODEC_ID_MPEG2VIDEO,
+        AV_CODEC_ID_MPEG4, AV_CODEC_ID_VP9,
     };
     matches!(
         codec,
@@ -396,6 +398,15 @@ fn describe(input: &Input, stream: &Stream, timeline: &Timeline, mut warnings: V
         warnings,
     };
     set_times(&mut info, timeline);
+    // Sound may well outlast the picture a little.
+    let missing = |&header: &f64| header - info.duration_seconds > (0.1 * header).max(0.5);
+    let told =
+        info.warnings.iter().any(|w| matches!(w, Warning::Truncated { .. } | Warning::ReadStopped { .. }));
+    if let Some(header_seconds) = input.header_seconds().filter(missing).filter(|_| !told && info.frames > 0)
+    {
+        let seconds = info.duration_seconds;
+        info.warnings.push(Warning::ShorterThanHeader { header_seconds, seconds });
+    }
     info
 }
 

@@ -18,13 +18,13 @@ const TICKS: i32 = 90_000;
 /// What a folder holds; every picture is one frame, in natural order of the names (`2.png` before
 /// `10.png`).
 pub(crate) fn probe(folder: &Path, options: &DecodeOptions) -> Result<VideoInfo, Error> {
-    describe(&pictures(folder, &options.limits)?, options)
+    describe(folder, &pictures(folder, &options.limits)?, options)
 }
 
 /// The picked pictures.
 pub(crate) fn decode(folder: &Path, plans: &[Sampling], options: &DecodeOptions) -> Result<Decoded, Error> {
     let pictures = pictures(folder, &options.limits)?;
-    let info = describe(&pictures, options)?;
+    let info = describe(folder, &pictures, options)?;
     let seconds: Vec<f64> = (0..pictures.len()).map(|i| i as f64 / options.folder_fps).collect();
     let plans = Plans::new(folder, plans, &seconds)?;
     plans.check(folder, info.width * info.height, &options.limits)?;
@@ -35,13 +35,17 @@ pub(crate) fn decode(folder: &Path, plans: &[Sampling], options: &DecodeOptions)
     Ok(Decoded { clips: plans.clips(folder, frames, &seconds)?, info, warnings: Vec::new() })
 }
 
-fn describe(pictures: &[PathBuf], options: &DecodeOptions) -> Result<VideoInfo, Error> {
+fn describe(folder: &Path, pictures: &[PathBuf], options: &DecodeOptions) -> Result<VideoInfo, Error> {
+    let fps = options.folder_fps;
+    if !(fps.is_finite() && fps > 0.0) {
+        return Err(Error::FolderRate { path: folder.to_owned(), fps });
+    }
     let first = &pictures[0];
     let picture = |source| Error::Picture { path: first.clone(), source };
     let reader = open(first)?;
     let codec = reader.format().map_or("unknown", |format| format.extensions_str()[0]).to_owned();
     let (width, height) = reader.into_dimensions().map_err(picture)?;
-    let tick = f64::from(TICKS) / options.folder_fps;
+    let tick = f64::from(TICKS) / fps;
     Ok(VideoInfo {
         codec,
         profile: None,
@@ -49,9 +53,9 @@ fn describe(pictures: &[PathBuf], options: &DecodeOptions) -> Result<VideoInfo, 
         width: width as usize,
         height: height as usize,
         frames: pictures.len(),
-        duration_seconds: pictures.len() as f64 / options.folder_fps,
+        duration_seconds: pictures.len() as f64 / fps,
         time_base: Ratio { num: 1, den: TICKS },
-        average_rate: Ratio { num: (options.folder_fps * 1000.0).round() as i32, den: 1000 },
+        average_rate: Ratio { num: (fps * 1000.0).round() as i32, den: 1000 },
         first_pts: 0,
         last_pts: ((pictures.len() - 1) as f64 * tick).round() as i64,
         rotation: 0,
@@ -86,7 +90,8 @@ fn pictures(folder: &Path, limits: &Limits) -> Result<Vec<PathBuf>, Error> {
         return Err(Error::NoFrames { path: folder.to_owned() });
     }
     pictures.sort_by(|a, b| {
-        let name = |path: &Path| path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let name =
+            |path: &Path| path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         natural(&name(a), &name(b)).then_with(|| a.cmp(b))
     });
     Ok(pictures)
@@ -115,8 +120,7 @@ fn read(path: &Path, limits: &Limits) -> Result<Frame, Error> {
     image.apply_orientation(orientation);
     let rgb = image.to_rgb8();
     let (width, height) = (rgb.width() as usize, rgb.height() as usize);
-    Frame::new(width, height, rgb.into_raw())
-        .map_err(|source| Error::Clip { path: path.to_owned(), source })
+    Frame::new(width, height, rgb.into_raw()).map_err(|source| Error::Clip { path: path.to_owned(), source })
 }
 
 /// Text order, in which a run of digits counts as the number it writes.

@@ -72,7 +72,7 @@ impl Serialize for Ratio {
 }
 
 /// Something unusual about a video that does not keep it from being used.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Warning {
     /// The file ends before its own table of frames does.
@@ -95,6 +95,13 @@ pub enum Warning {
         frames: usize,
         /// What FFmpeg said.
         reason: String,
+    },
+    /// The video lasts markedly less than its header says, as a file does that was cut short.
+    ShorterThanHeader {
+        /// Seconds by the header.
+        header_seconds: f64,
+        /// Seconds by the frames.
+        seconds: f64,
     },
     /// The packets do not tell how many frames there are; all were decoded to count them.
     CountedByDecoding {
@@ -125,6 +132,9 @@ impl fmt::Display for Warning {
             }
             Self::ReadStopped { frames, reason } => {
                 write!(f, "cannot be read beyond {frames} frames: {reason}")
+            }
+            Self::ShorterThanHeader { header_seconds, seconds } => {
+                write!(f, "lasts {seconds:.2} s, while the header says {header_seconds:.2} s")
             }
             Self::CountedByDecoding { packets, frames } => {
                 write!(f, "{packets} packets gave {frames} frames, counted by decoding")

@@ -15,11 +15,14 @@
 //! # Ok::<(), squbed_video::Error>(())
 //! ```
 
+// The tests' helpers speak of this crate by its name, inside it too.
+#[cfg(all(test, feature = "ffmpeg"))]
+extern crate self as squbed_video;
+
 mod error;
 mod folder;
 mod info;
 mod options;
-mod orientation;
 mod plan;
 
 #[cfg(feature = "ffmpeg")]
@@ -28,6 +31,8 @@ mod encode;
 mod ffi;
 #[cfg(feature = "ffmpeg")]
 mod file;
+#[cfg(feature = "ffmpeg")]
+mod orientation;
 #[cfg(feature = "ffmpeg")]
 mod scan;
 #[cfg(not(feature = "ffmpeg"))]
@@ -68,20 +73,16 @@ pub fn probe(path: &Path) -> Result<VideoInfo, Error> {
 
 /// The frames that each of `plans` picks, decoded in one pass.
 ///
-/// Colours are converted at full size by FFmpeg's default conversion to 8-bit RGB (BT.601 matrix, as
-/// PyAV and the published preprocessing pipelines do), turned upright, and not resized. Times are
-/// the file's own, in seconds.
+/// Colours are converted at full size by FFmpeg's default conversion to 8-bit RGB, as PyAV's is, with the
+/// matrix and the range that the stream names (BT.601 and 16 to 235 where it names none). Frames are
+/// turned upright and not resized. Times are the file's own, in seconds.
 ///
 /// # Errors
 ///
 /// One of [`Error`]'s reading variants, which name the file. Damage is an error or a warning as
 /// [`DecodeOptions::damaged`] says.
 pub fn decode(path: &Path, plans: &[Sampling], options: &DecodeOptions) -> Result<Decoded, Error> {
-    if is_folder(path)? {
-        folder::decode(path, plans, options)
-    } else {
-        file::decode(path, plans, options)
-    }
+    if is_folder(path)? { folder::decode(path, plans, options) } else { file::decode(path, plans, options) }
 }
 
 /// Writes `frames` as an mp4 without sound, yuv420p, to `path`.

@@ -45,7 +45,7 @@ pub struct Limits {
     /// Seconds of the file.
     pub duration_seconds: f64,
     /// Bytes of all frames that are kept, as 8-bit RGB.
-    pub kept_bytes: usize,
+    pub kept_bytes: u64,
     /// Time spent on the file.
     pub time: Duration,
 }
@@ -89,6 +89,7 @@ pub enum Codec {
     Mpeg4,
 }
 
+#[cfg(feature = "ffmpeg")]
 impl Codec {
     /// The name FFmpeg gives its encoder.
     pub(crate) fn encoder(self) -> &'static str {
@@ -98,7 +99,7 @@ impl Codec {
         }
     }
 
-    /// The largest number that [`EncodeOptions::quality`] takes, its smallest and its default.
+    /// The smallest and the largest number that [`EncodeOptions::quality`] takes, and its default.
     pub(crate) fn quality(self) -> (u8, u8, u8) {
         match self {
             Self::H264 => (0, 51, 18),

@@ -30,7 +30,13 @@ impl Orientation {
         match (self.a, self.b) {
             (1, _) => 0,
             (0, 1) => 90,
-            (-1, _) => if self.d == 1 { 0 } else { 180 },
+            (-1, _) => {
+                if self.d == 1 {
+                    0
+                } else {
+                    180
+                }
+            }
             _ => 270,
         }
     }

@@ -37,7 +37,8 @@ impl Plans {
 
     /// Refuses plans that would keep more bytes than `limits` allow.
     pub(crate) fn check(&self, path: &Path, pixels: usize, limits: &Limits) -> Result<(), Error> {
-        let kept = self.picks.iter().map(Vec::len).sum::<usize>().saturating_mul(pixels).saturating_mul(3);
+        let frames = self.picks.iter().map(Vec::len).sum::<usize>();
+        let kept = (frames as u64).saturating_mul(pixels as u64).saturating_mul(3);
         if kept > limits.kept_bytes {
             return Err(Error::Limit {
                 path: path.to_owned(),

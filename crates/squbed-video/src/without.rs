@@ -18,6 +18,10 @@ pub(crate) fn decode(path: &Path, _: &[Sampling], _: &DecodeOptions) -> Result<D
     refuse(path)
 }
 
-pub(crate) fn encode(path: &Path, _: &mut dyn Iterator<Item = Frame>, _: &EncodeOptions) -> Result<(), Error> {
+pub(crate) fn encode(
+    path: &Path,
+    _: &mut dyn Iterator<Item = Frame>,
+    _: &EncodeOptions,
+) -> Result<(), Error> {
     refuse(path)
 }

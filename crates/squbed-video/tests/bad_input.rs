@@ -49,17 +49,30 @@ fn a_file_without_its_table() {
 }
 
 #[test]
+fn sound_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("whole.mp4");
+    small(&path, 3);
+    // The same file with its only track declared as sound.
+    let mut bytes = fs::read(&path).unwrap();
+    let handler = bytes.windows(8).position(|w| w == b"\0\0\0\0vide").unwrap() + 4;
+    bytes[handler..handler + 4].copy_from_slice(b"soun");
+    assert!(matches!(open(&bytes, "sound.mp4"), Error::NoVideoStream { .. }));
+}
+
+#[test]
 fn a_play_list_under_another_name() {
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("target.ts");
     small(&target, 2);
-    let list = format!(
-        "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{}\n#EXT-X-ENDLIST\n",
-        target.display()
-    );
+    let list =
+        format!("#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{}\n#EXT-X-ENDLIST\n", target.display());
     assert!(matches!(open(list.as_bytes(), "list.mp4"), Error::Container { .. } | Error::Corrupt { .. }));
     let list = format!("ffconcat version 1.0\nfile '{}'\n", target.display());
-    assert!(matches!(open(list.as_bytes(), "list.ffconcat"), Error::Container { .. } | Error::Corrupt { .. }));
+    assert!(matches!(
+        open(list.as_bytes(), "list.ffconcat"),
+        Error::Container { .. } | Error::Corrupt { .. }
+    ));
 }
 
 #[test]
@@ -69,15 +82,31 @@ fn names_are_names_and_no_protocols() {
     }
 }
 
-/// `bikes.mp4` has its table in front, so a shorter file still opens.
+/// `bytes` of an mp4 that ends with its table (moov), with the table in front of the pictures (mdat).
+fn table_first(bytes: &[u8]) -> Vec<u8> {
+    let find = |bytes: &[u8], name: &[u8; 4]| bytes.windows(4).position(|w| w == name).unwrap() - 4;
+    let (pictures, table) = (find(bytes, b"mdat"), find(bytes, b"moov"));
+    assert!(pictures < table);
+    let mut moved = bytes[table..].to_vec();
+    let shift = moved.len() as u32;
+    // The chunk offsets count from the file's beginning: a box header, flags, their number, they.
+    let offsets = find(&moved, b"stco") + 12;
+    let number = |bytes: &[u8]| u32::from_be_bytes(bytes[..4].try_into().unwrap());
+    for i in 0..number(&moved[offsets..]) as usize {
+        let at = offsets + 4 + 4 * i;
+        let offset = number(&moved[at..]) + shift;
+        moved[at..at + 4].copy_from_slice(&offset.to_be_bytes());
+    }
+    [&bytes[..pictures], &moved, &bytes[pictures..table]].concat()
+}
+
 #[test]
 fn a_file_cut_short() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cut.mp4");
-    let bytes = fs::read(video("bikes.mp4")).unwrap();
-    let moov = bytes.windows(4).position(|w| w == b"moov").unwrap();
-    let mdat = bytes.windows(4).position(|w| w == b"mdat").unwrap();
-    assert!(moov < mdat, "the test video has its table in front");
+    let bytes = table_first(&fs::read(video("bikes.mp4")).unwrap());
+    fs::write(&path, &bytes).unwrap();
+    assert!(clip(&path, "uniform:3") == clip(&video("bikes.mp4"), "uniform:3"));
     fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
 
     let error = decode(&path, &[Sampling::Uniform(4)], &DecodeOptions::default()).unwrap_err();

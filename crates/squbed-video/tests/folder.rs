@@ -42,6 +42,17 @@ fn a_folder_without_pictures() {
 }
 
 #[test]
+fn a_rate_of_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    save(&picture(0, 8, 8), &folder.path().join("0.png"));
+    for folder_fps in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        let options = DecodeOptions { folder_fps, ..DecodeOptions::default() };
+        let error = decode(folder.path(), &[Sampling::Uniform(1)], &options).unwrap_err();
+        assert!(matches!(error, Error::FolderRate { .. }), "{error}");
+    }
+}
+
+#[test]
 fn a_picture_that_is_none() {
     let folder = tempfile::tempdir().unwrap();
     save(&picture(0, 8, 8), &folder.path().join("0.png"));

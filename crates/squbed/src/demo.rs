@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use squbed_core::float;
 
 use crate::{
-    error::Result,
     experiment::{Embed, Experiment, Generate, Refine, TaskSource},
     method::Preset,
     run::CalibrationFile,

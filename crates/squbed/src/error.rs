@@ -169,6 +169,9 @@ pub enum Error {
     /// From the closed world.
     #[error(transparent)]
     World(#[from] squbed_sim::Error),
+    /// A kind of world that there is not.
+    #[error(transparent)]
+    WorldKind(#[from] squbed_sim::UnknownKnowledge),
     /// From the report.
     #[error(transparent)]
     Report(#[from] squbed_report::Error),

@@ -146,8 +146,9 @@ impl Text {
             bail!("stdin holds no text; give one sentence a line");
         }
         let (device, dtype) = super::place(common)?;
+        let name = self.encoder.name()?;
         let encoder = ModelStore::new(None)
-            .and_then(|store| store.text_encoder(self.encoder.name()?.as_ref(), &device, dtype))
+            .and_then(|store| store.text_encoder(name, &device, dtype))
             .map_err(squbed::Error::from)?;
         let bars = Bars::new(common.quiet);
         bars.begin("embed", texts.len() as u64, "sentences");
@@ -175,8 +176,9 @@ impl Video {
             bail!("--batch is 0; it must be at least 1");
         }
         let (device, dtype) = super::place(common)?;
+        let name = self.encoder.name()?;
         let encoder = ModelStore::new(None)
-            .and_then(|store| store.video_encoder(self.encoder.name()?.as_ref(), &device, dtype))
+            .and_then(|store| store.video_encoder(name, &device, dtype))
             .map_err(squbed::Error::from)?;
         let bars = Bars::new(common.quiet);
         let paths: Vec<&Path> = self.files.iter().map(PathBuf::as_path).collect();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use squbed::{
     progress::Progress,
-    sim::{World, WorldSpec},
+    sim::WorldSpec,
 };
 
 use crate::{Common, Done, progress::Bars};

@@ -70,7 +70,13 @@ pub(super) fn draw(forest: &Forest) -> String {
 fn row(svg: &mut Svg, top: f64, bar: &ForestBar) {
     let middle = top + ROW / 2.0;
     let (colour, shape) = (SERIES[bar.series % SERIES.len()], SHAPES[bar.series % SHAPES.len()]);
-    svg.text((16.0, middle + 4.0), Anchor::Start, SMALL, MUTED, &fit(&bar.method, SMALL.size, AXIS_FROM - 26.0));
+    svg.text(
+        (16.0, middle + 4.0),
+        Anchor::Start,
+        SMALL,
+        MUTED,
+        &fit(&bar.method, SMALL.size, AXIS_FROM - 26.0),
+    );
     let numbers = if bar.tau.is_nan() {
         format!("{UNDEFINED} undefined")
     } else {
@@ -84,7 +90,14 @@ fn row(svg: &mut Svg, top: f64, bar: &ForestBar) {
         }
     }
     if !bar.tau.is_nan() {
-        svg.mark((place(bar.tau), middle), shape, 4.6, colour, false, &format!("{}: τ = {numbers}", bar.method));
+        svg.mark(
+            (place(bar.tau), middle),
+            shape,
+            4.6,
+            colour,
+            false,
+            &format!("{}: τ = {numbers}", bar.method),
+        );
     }
 }
 
@@ -100,7 +113,12 @@ fn describe(forest: &Forest) -> String {
         words.push_str(&format!(" {}:", group.label));
         for (i, bar) in group.bars.iter().enumerate() {
             let comma = if i == 0 { "" } else { "," };
-            words.push_str(&format!("{comma} {} {} {}", bar.method, tau(bar.tau), interval(bar.low, bar.high)));
+            words.push_str(&format!(
+                "{comma} {} {} {}",
+                bar.method,
+                tau(bar.tau),
+                interval(bar.low, bar.high)
+            ));
         }
         words.push('.');
     }

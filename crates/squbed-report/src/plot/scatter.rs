@@ -44,7 +44,13 @@ pub(super) fn draw(scatter: &Scatter) -> String {
     svg.line((left, bottom), (right, bottom), AXIS, 1.0);
     svg.line((left, top), (left, bottom), AXIS, 1.0);
     let (width, height) = (right - left, bottom - top);
-    svg.text((left + width / 2.0, bottom + 36.0), Anchor::Middle, LABEL, INK, &fit(&scatter.x, LABEL.size, width));
+    svg.text(
+        (left + width / 2.0, bottom + 36.0),
+        Anchor::Middle,
+        LABEL,
+        INK,
+        &fit(&scatter.x, LABEL.size, width),
+    );
     svg.text_upwards((15.0, top + height / 2.0), LABEL, INK, &fit(&scatter.y, LABEL.size, height + 20.0));
 
     if points.is_empty() {

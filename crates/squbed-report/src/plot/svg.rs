@@ -110,7 +110,15 @@ impl Svg {
         self.text_with(at, Anchor::Middle, kind, colour, &turn, text);
     }
 
-    fn text_with(&mut self, at: (f64, f64), anchor: Anchor, kind: Type, colour: Colour, more: &str, text: &str) {
+    fn text_with(
+        &mut self,
+        at: (f64, f64),
+        anchor: Anchor,
+        kind: Type,
+        colour: Colour,
+        more: &str,
+        text: &str,
+    ) {
         let anchor = match anchor {
             Anchor::Start => "start",
             Anchor::Middle => "middle",
@@ -130,15 +138,27 @@ impl Svg {
     }
 
     /// A mark with its name on hover. Hollow marks stand for values beyond the axes.
-    pub(super) fn mark(&mut self, at: (f64, f64), shape: Shape, radius: f64, colour: Colour, hollow: bool, title: &str) {
+    pub(super) fn mark(
+        &mut self,
+        at: (f64, f64),
+        shape: Shape,
+        radius: f64,
+        colour: Colour,
+        hollow: bool,
+        title: &str,
+    ) {
         let Colour { class, value } = colour;
         let (fill, stroke) = if hollow { ("none", value) } else { (value, "#ffffff") };
         let kind = if hollow { "p-hollow" } else { "p-mark" };
         let paint = format!("class=\"{class} {kind}\" fill=\"{fill}\" stroke=\"{stroke}\"");
         let (x, y) = at;
-        let title = if title.is_empty() { String::new() } else { format!("<title>{}</title>", escape(title)) };
+        let title =
+            if title.is_empty() { String::new() } else { format!("<title>{}</title>", escape(title)) };
         let _ = match corners(shape, radius) {
-            None => write!(self.out, "<circle {paint} cx=\"{x:.2}\" cy=\"{y:.2}\" r=\"{radius:.2}\">{title}</circle>"),
+            None => write!(
+                self.out,
+                "<circle {paint} cx=\"{x:.2}\" cy=\"{y:.2}\" r=\"{radius:.2}\">{title}</circle>"
+            ),
             Some(corners) => {
                 let mut path = String::new();
                 for (i, (dx, dy)) in corners.into_iter().enumerate() {

@@ -114,7 +114,9 @@ pub(crate) fn page(data: &ReportData) -> Result<Page<'_>, Error> {
         forest: forest(data).map(|f| plot_svg(&Plot::Forest(f))),
         comparison: results::comparison(data),
         methods: (0..data.methods.len()).map(|i| results::method(data, i)).collect(),
-        baselines: (data.methods.len()..all_methods(data).count()).map(|i| results::method(data, i)).collect(),
+        baselines: (data.methods.len()..all_methods(data).count())
+            .map(|i| results::method(data, i))
+            .collect(),
         accuracies: &data.accuracies,
         seeds: data.seeds.iter().map(|table| results::seeds(names, table)).collect(),
         notes: &data.notes,
@@ -164,7 +166,11 @@ fn step(step: &crate::Step) -> StepView<'_> {
         name: &step.name,
         duration: duration(step.seconds),
         items: if counted { format!("{} {}", step.items, step.unit) } else { String::new() },
-        rate: if counted && fresh > 0 { format!("{}/s", rate(fresh as f64 / step.seconds)) } else { String::new() },
+        rate: if counted && fresh > 0 {
+            format!("{}/s", rate(fresh as f64 / step.seconds))
+        } else {
+            String::new()
+        },
         reused: match (counted, step.reused) {
             (false, _) => String::new(),
             (true, 0) => "none".to_owned(),

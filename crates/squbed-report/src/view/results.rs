@@ -113,7 +113,10 @@ fn caption(c: &Correlation, drawn: &str) -> String {
         parts.push(tau_line(c));
     }
     if !c.p.is_nan() {
-        parts.push(format!("p {}", if c.p < 0.001 { format::p(c.p) } else { format!("= {}", format::p(c.p)) }));
+        parts.push(format!(
+            "p {}",
+            if c.p < 0.001 { format::p(c.p) } else { format!("= {}", format::p(c.p)) }
+        ));
     }
     parts.push(format!("n = {}", c.n));
     parts.extend([c.scope.as_str(), drawn].into_iter().filter(|s| !s.is_empty()).map(str::to_owned));
@@ -160,7 +163,8 @@ pub(super) fn comparison(data: &ReportData) -> Option<Comparison<'_>> {
                 .collect(),
         })
         .collect::<Vec<_>>();
-    (!rows.is_empty()).then(|| Comparison { methods: all_methods(data).map(|m| m.key.as_str()).collect(), rows })
+    (!rows.is_empty())
+        .then(|| Comparison { methods: all_methods(data).map(|m| m.key.as_str()).collect(), rows })
 }
 
 /// Correlations by seed.

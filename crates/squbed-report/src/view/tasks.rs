@@ -113,15 +113,14 @@ pub(super) fn tasks(data: &ReportData) -> Result<Tasks<'_>, Error> {
     let (order, lead) = order(data);
     let groups = groups(data, lead);
     let anchors = anchors(data);
-    let rows = order
-        .iter()
-        .map(|&i| row(&data.tasks[i], anchors[i].clone(), &groups))
-        .collect();
+    let rows = order.iter().map(|&i| row(&data.tasks[i], anchors[i].clone(), &groups)).collect();
 
-    let right: Vec<usize> = order.iter().copied().filter(|&i| data.tasks[i].confidently_wrong.is_none()).collect();
+    let right: Vec<usize> =
+        order.iter().copied().filter(|&i| data.tasks[i].confidently_wrong.is_none()).collect();
     let chosen = examples(right.len());
     let cards = Cards::new(data, &anchors);
-    let examples = chosen.iter().map(|&(at, badge)| cards.card(right[at], badge)).collect::<Result<_, _>>()?;
+    let examples =
+        chosen.iter().map(|&(at, badge)| cards.card(right[at], badge)).collect::<Result<_, _>>()?;
     let rest = (0..right.len())
         .filter(|at| chosen.iter().all(|(taken, _)| taken != at))
         .map(|at| cards.card(right[at], ""))
@@ -203,7 +202,8 @@ fn groups<'a>(data: &'a ReportData, lead: Option<(&str, Quantity)>) -> Vec<Colum
                 Quantity::TotalRankSum => "rank sum",
                 q => names.symbol(q),
             },
-            about: names.axis(quantity, data.methods.iter().find(|m| m.key == method).map_or("", |m| &m.unit)),
+            about: names
+                .axis(quantity, data.methods.iter().find(|m| m.key == method).map_or("", |m| &m.unit)),
             sorted: lead == Some((method, quantity)),
             quantity,
             method,
@@ -220,7 +220,10 @@ fn groups<'a>(data: &'a ReportData, lead: Option<(&str, Quantity)>) -> Vec<Colum
         .map(|m| group(&m.key, ESTIMATES.map(|q| column(&m.key, q)).into()))
         .chain([
             group("truth", [Quantity::TrueAleatoric, Quantity::TrueEpistemic].map(|q| column("", q)).into()),
-            group("accuracy", (0..data.accuracies.len()).map(|i| column("", Quantity::Accuracy(i))).collect()),
+            group(
+                "accuracy",
+                (0..data.accuracies.len()).map(|i| column("", Quantity::Accuracy(i))).collect(),
+            ),
         ])
         .filter(|group| !group.columns.is_empty())
         .collect()
@@ -269,7 +272,9 @@ fn task_flags(task: &TaskReport) -> Vec<String> {
 fn flag(flag: Flag) -> (&'static str, &'static str) {
     match flag {
         Flag::PointMass => ("point mass", "all samples are the same, so κ = ∞ and h = −∞"),
-        Flag::Uniform => ("uniform", "the mean direction vanishes, so κ = 0 and h is that of the whole sphere"),
+        Flag::Uniform => {
+            ("uniform", "the mean direction vanishes, so κ = 0 and h is that of the whole sphere")
+        }
         Flag::Clipped => ("clipped", "the corrected mean resultant length would be negative and counts as 0"),
         Flag::Saturated => ("saturated", "the spread is below what f32 embeddings resolve"),
     }
@@ -294,7 +299,9 @@ impl<'a, 'b> Cards<'a, 'b> {
             decimals: all_methods(data)
                 .map(|m| {
                     ESTIMATES.map(|q| match q {
-                        Quantity::TotalRankSum => rank_decimals(data.tasks.iter().map(|t| value(t, &m.key, q))),
+                        Quantity::TotalRankSum => {
+                            rank_decimals(data.tasks.iter().map(|t| value(t, &m.key, q)))
+                        }
                         q => of(&m.key, q),
                     })
                 })
@@ -331,7 +338,10 @@ impl<'a, 'b> Cards<'a, 'b> {
         });
         let accuracies = task.accuracies.iter().enumerate().map(|(i, x)| {
             let quantity = Quantity::Accuracy(i);
-            (names.axis(quantity, ""), Number::fixed(*x, decimals(self.data.tasks.iter().map(|t| value(t, "", quantity)))))
+            (
+                names.axis(quantity, ""),
+                Number::fixed(*x, decimals(self.data.tasks.iter().map(|t| value(t, "", quantity)))),
+            )
         });
         Ok(Card {
             id: &task.id,

@@ -4,8 +4,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use squbed_core::Flag;
 use squbed_report::{
-    AccuracyMetric, Bound, Correlation, Estimate, Failure, Floor, Image, LatentReport, Method, MethodOption, Note,
-    Origin, Outcome, Quantity, ReportData, Run, SeedRow, SeedTable, Step, TaskReport, Truth, Verdict,
+    AccuracyMetric, Bound, Correlation, Estimate, Failure, Floor, Image, LatentReport, Method, MethodOption,
+    Note, Origin, Outcome, Quantity, ReportData, Run, SeedRow, SeedTable, Step, TaskReport, Truth, Verdict,
 };
 
 const METHODS: [&str; 4] = ["default", "paper", "colour histogram", "mean pairwise cosine"];
@@ -92,7 +92,11 @@ fn method(rng: &mut ChaCha8Rng, key: &str, unit: &str, n: usize) -> Method {
             Correlation {
                 x,
                 y,
-                scope: if y == Quantity::Accuracy(0) { String::new() } else { "without the confidently wrong".into() },
+                scope: if y == Quantity::Accuracy(0) {
+                    String::new()
+                } else {
+                    "without the confidently wrong".into()
+                },
                 n,
                 tau,
                 p: if tau.abs() > 0.3 { 2.3e-7 } else { 0.412 },
@@ -115,8 +119,18 @@ fn method(rng: &mut ChaCha8Rng, key: &str, unit: &str, n: usize) -> Method {
         about: format!("The {key} of the sample."),
         unit: unit.to_owned(),
         options: vec![
-            option("κ estimator", "u", Origin::Ours, "r̄² is biased upwards at small m; the correction removes it"),
-            option("projection", "none", Origin::Ours, "no dimension is stated; none changes the entropy least"),
+            option(
+                "κ estimator",
+                "u",
+                Origin::Ours,
+                "r̄² is biased upwards at small m; the correction removes it",
+            ),
+            option(
+                "projection",
+                "none",
+                Origin::Ours,
+                "no dimension is stated; none changes the entropy least",
+            ),
             option("text encoder", "all-MiniLM-L6-v2, 384 dimensions", Origin::Ours, "the paper names none"),
             option("total", "sum (Eq. 3)", Origin::Paper, "as stated"),
         ],
@@ -125,7 +139,13 @@ fn method(rng: &mut ChaCha8Rng, key: &str, unit: &str, n: usize) -> Method {
 }
 
 fn floors() -> Vec<Floor> {
-    let bounds = [Bound::AtLeast(0.6), Bound::AtLeast(0.6), Bound::Within(0.3), Bound::Within(0.3), Bound::AtMost(-0.3)];
+    let bounds = [
+        Bound::AtLeast(0.6),
+        Bound::AtLeast(0.6),
+        Bound::Within(0.3),
+        Bound::Within(0.3),
+        Bound::AtMost(-0.3),
+    ];
     PAIRS
         .into_iter()
         .zip(bounds)
@@ -201,8 +221,11 @@ fn task(rng: &mut ChaCha8Rng, i: usize) -> TaskReport {
         .map(|method| {
             let nats = METHODS[..2].contains(&method);
             let aleatoric = if nats { -900.0 + 60.0 * a + noise(60.0) } else { f64::NAN };
-            let epistemic =
-                if nats { -2100.0 + 90.0 * truth.epistemic + noise(90.0) } else { 0.1 + 0.02 * e + noise(0.02) };
+            let epistemic = if nats {
+                -2100.0 + 90.0 * truth.epistemic + noise(90.0)
+            } else {
+                0.1 + 0.02 * e + noise(0.02)
+            };
             Estimate {
                 method: method.to_owned(),
                 aleatoric,
@@ -217,10 +240,15 @@ fn task(rng: &mut ChaCha8Rng, i: usize) -> TaskReport {
     let colour = [(40 * i % 256) as u8, (90 + 25 * i % 160) as u8, (200 - 8 * i % 200) as u8];
     let latents = (0..4)
         .map(|z| LatentReport {
-            prompt: format!("a small red cube drifts slowly to the left across a plain grey floor, take {}", z + 1),
+            prompt: format!(
+                "a small red cube drifts slowly to the left across a plain grey floor, take {}",
+                z + 1
+            ),
             entropies: vec![-2100.0 + noise(90.0), -2095.0 + noise(90.0)],
             flags: if z == 2 && i % 6 == 0 { vec![Flag::Saturated] } else { Vec::new() },
-            frames: (0..4).map(|v| picture(colour, z * 4 + v, &format!("first frame of video {}", v + 1))).collect(),
+            frames: (0..4)
+                .map(|v| picture(colour, z * 4 + v, &format!("first frame of video {}", v + 1)))
+                .collect(),
         })
         .collect();
     TaskReport {
@@ -244,7 +272,8 @@ fn fill_rank_sums(data: &mut ReportData) {
             let values: Vec<f64> = data.tasks.iter().map(|t| of(&t.estimates[at])).collect();
             values.iter().map(|x| 1.0 + values.iter().filter(|y| *y < x).count() as f64).collect()
         };
-        let sums: Vec<f64> = rank(|e| e.aleatoric).iter().zip(rank(|e| e.epistemic)).map(|(a, e)| a + e).collect();
+        let sums: Vec<f64> =
+            rank(|e| e.aleatoric).iter().zip(rank(|e| e.epistemic)).map(|(a, e)| a + e).collect();
         for (task, sum) in data.tasks.iter_mut().zip(sums) {
             task.estimates[at].total_rank_sum = if at < 2 { sum } else { f64::NAN };
         }

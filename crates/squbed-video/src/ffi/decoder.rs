@@ -29,8 +29,7 @@ impl Decoder {
             check(avcodec_parameters_to_context(decoder.raw, input.parameters(stream.index)))?;
             (*decoder.raw).thread_count = 1;
             (*decoder.raw).max_pixels = i64::try_from(max_pixels).unwrap_or(i64::MAX);
-            (*decoder.raw).pkt_timebase =
-                AVRational { num: stream.time_base.num, den: stream.time_base.den };
+            (*decoder.raw).pkt_timebase = AVRational { num: stream.time_base.num, den: stream.time_base.den };
             check(avcodec_open2(decoder.raw, codec, ptr::null_mut()))?;
             Ok(Some(decoder))
         }
@@ -96,7 +95,7 @@ impl Picture {
     /// Whether part of it could not be decoded.
     pub(crate) fn is_damaged(&self) -> bool {
         let frame = self.get();
-        frame.decode_error_flags != 0 || frame.flags & AV_FRAME_FLAG_CORRUPT as i32 != 0
+        frame.decode_error_flags != 0 || frame.flags & AV_FRAME_FLAG_CORRUPT != 0
     }
 
     pub(crate) fn width(&self) -> usize {

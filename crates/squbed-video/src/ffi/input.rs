@@ -10,11 +10,12 @@ use ffmpeg_next::{
     Rational,
     ffi::{
         AV_DISPOSITION_ATTACHED_PIC, AV_PIX_FMT_FLAG_ALPHA, AV_TIME_BASE, AVCodecID, AVCodecParameters,
-        AVColorTransferCharacteristic, AVDictionary, AVDiscard, AVERROR_EOF, AVERROR_EXIT, AVFormatContext,
-        AVIOInterruptCB, AVMediaType, AVPixelFormat, AVStream, av_color_transfer_name, av_dict_free,
-        av_dict_set, av_find_best_stream, av_pix_fmt_desc_get, av_read_frame, avcodec_get_name,
-        avcodec_profile_name, avformat_alloc_context, avformat_find_stream_info,
-        avformat_index_get_entries_count, avformat_index_get_entry, avformat_open_input, avio_size,
+        AVColorTransferCharacteristic, AVDictionary, AVDiscard, AVDurationEstimationMethod, AVERROR_EOF,
+        AVERROR_EXIT, AVFormatContext, AVIOInterruptCB, AVMediaType, AVPixelFormat, AVStream,
+        av_color_transfer_name, av_dict_free, av_dict_set, av_find_best_stream, av_pix_fmt_desc_get,
+        av_read_frame, avcodec_get_name, avcodec_profile_name, avformat_alloc_context,
+        avformat_find_stream_info, avformat_index_get_entries_count, avformat_index_get_entry,
+        avformat_open_input, avio_size,
     },
     format,
 };
@@ -24,7 +25,8 @@ use crate::{Error, LibavError, Ratio, orientation::Orientation};
 
 /// Containers that are read: self-contained video files. Play lists (hls, concat, dash), picture
 /// patterns (image2) and devices are not among them, for they open other files.
-const CONTAINERS: &CStr = c"mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,flv,mpeg,mpegts,mpegvideo,m4v,h264,hevc,vvc,h263,\
+const CONTAINERS: &CStr =
+    c"mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,flv,mpeg,mpegts,mpegvideo,m4v,h264,hevc,vvc,h263,\
 ivf,obu,av1,ogg,asf,nut,yuv4mpegpipe,apng,mxf,rm,dv,swf,wtv,nsv,webp_anim";
 
 /// Why a file does not open.
@@ -83,10 +85,8 @@ impl Input {
         // every path.
         unsafe {
             let mut raw = allocated(avformat_alloc_context()).map_err(OpenError::Failed)?;
-            (*raw).interrupt_callback = AVIOInterruptCB {
-                callback: Some(is_late),
-                opaque: Arc::as_ptr(&deadline).cast_mut().cast(),
-            };
+            (*raw).interrupt_callback =
+                AVIOInterruptCB { callback: Some(is_late), opaque: Arc::as_ptr(&deadline).cast_mut().cast() };
             let mut options: *mut AVDictionary = ptr::null_mut();
             av_dict_set(&mut options, c"protocol_whitelist".as_ptr(), c"file".as_ptr(), 0);
             av_dict_set(&mut options, c"format_whitelist".as_ptr(), CONTAINERS.as_ptr(), 0);
@@ -111,7 +111,8 @@ impl Input {
 
     /// Reads as far as it takes to know the streams, on one thread and within `max_pixels`.
     fn find_streams(&self, max_pixels: usize) -> Result<(), LibavError> {
-        let pixels = std::ffi::CString::new(max_pixels.min(i32::MAX as usize).to_string()).unwrap_or_default();
+        let pixels =
+            std::ffi::CString::new(max_pixels.min(i32::MAX as usize).to_string()).unwrap_or_default();
         // SAFETY: one dictionary a stream that is known now, as avformat_find_stream_info asks; each
         // is freed afterwards.
         unsafe {
@@ -139,11 +140,12 @@ impl Input {
         unsafe { text((*(*self.raw).iformat).name) }
     }
 
-    /// Seconds by the header, where it says them.
+    /// Seconds by the header, where it says them (and FFmpeg does not guess from the bit rate).
     pub(crate) fn header_seconds(&self) -> Option<f64> {
         // SAFETY: an opened context.
-        let duration = unsafe { (*self.raw).duration };
-        (duration != NO_PTS).then(|| duration as f64 / f64::from(AV_TIME_BASE as i32))
+        let (duration, method) = unsafe { ((*self.raw).duration, (*self.raw).duration_estimation_method) };
+        let stated = method == AVDurationEstimationMethod::AVFMT_DURATION_FROM_STREAM;
+        (stated && duration != NO_PTS).then(|| duration as f64 / f64::from(AV_TIME_BASE))
     }
 
     pub(crate) fn has_audio(&self) -> bool {
@@ -170,7 +172,7 @@ impl Input {
     /// picture is no video.
     pub(crate) fn video(&mut self) -> Option<Stream> {
         let index = self.best(AVMediaType::AVMEDIA_TYPE_VIDEO)?;
-        if self.raw_stream(index).disposition & AV_DISPOSITION_ATTACHED_PIC as i32 != 0 {
+        if self.raw_stream(index).disposition & AV_DISPOSITION_ATTACHED_PIC != 0 {
             return None;
         }
         // SAFETY: walks the context's own array of streams.

@@ -6,6 +6,8 @@
 mod decoder;
 mod input;
 mod packet;
+#[cfg(test)]
+mod planes;
 mod scaler;
 mod writer;
 
@@ -54,11 +56,7 @@ fn check(code: c_int) -> Result<c_int, LibavError> {
 
 /// A pointer that FFmpeg allocated, or the error of an allocation that failed.
 fn allocated<T>(pointer: *mut T) -> Result<*mut T, LibavError> {
-    if pointer.is_null() {
-        Err(LibavError::new(-ffmpeg_next::error::ENOMEM))
-    } else {
-        Ok(pointer)
-    }
+    if pointer.is_null() { Err(LibavError::new(-ffmpeg_next::error::ENOMEM)) } else { Ok(pointer) }
 }
 
 /// `path` for FFmpeg's file protocol, whatever characters are in it.

@@ -47,12 +47,12 @@ impl Packet {
 
     /// Whether the demuxer could not read all of it.
     pub(crate) fn is_corrupt(&self) -> bool {
-        self.get().flags & AV_PKT_FLAG_CORRUPT as i32 != 0
+        self.get().flags & AV_PKT_FLAG_CORRUPT != 0
     }
 
     /// Whether it is decoded for others' sake only and not shown (an edit list cuts it).
     pub(crate) fn is_discarded(&self) -> bool {
-        self.get().flags & AV_PKT_FLAG_DISCARD as i32 != 0
+        self.get().flags & AV_PKT_FLAG_DISCARD != 0
     }
 
     pub(crate) fn data(&self) -> &[u8] {

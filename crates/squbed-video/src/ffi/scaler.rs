@@ -1,8 +1,8 @@
-use std::ptr;
+use std::{ffi::c_int, ptr};
 
 use ffmpeg_next::{
     ffi::{
-        AVFrame, AVPixelFormat, SWS_CS_DEFAULT, SwsContext, av_frame_alloc, av_frame_free,
+        AVColorSpace, AVFrame, AVPixelFormat, SWS_CS_DEFAULT, SwsContext, av_frame_alloc, av_frame_free,
         av_frame_get_buffer, sws_freeContext, sws_getCoefficients, sws_getContext, sws_scale,
         sws_setColorspaceDetails,
     },
@@ -38,6 +38,7 @@ struct Shape {
     width: i32,
     height: i32,
     format: AVPixelFormat,
+    matrix: AVColorSpace,
     full_range: bool,
 }
 
@@ -47,6 +48,7 @@ impl Shape {
             width: picture.get().width,
             height: picture.get().height,
             format: picture.pixel_format(),
+            matrix: picture.get().colorspace,
             full_range: picture.is_full_range(),
         }
     }
@@ -60,7 +62,7 @@ struct Conversion {
 
 impl Conversion {
     fn new(shape: Shape) -> Result<Self, LibavError> {
-        let Shape { width, height, format, full_range } = shape;
+        let Shape { width, height, format, matrix, full_range } = shape;
         let rgb = Buffer::new(width, height, AVPixelFormat::AV_PIX_FMT_RGB24)?;
         // SAFETY: sizes and formats are those of a decoded picture; a null context is caught.
         // BILINEAR is what PyAV passes; at equal sizes only chroma can differ by it.
@@ -77,11 +79,15 @@ impl Conversion {
                 ptr::null_mut(),
                 ptr::null(),
             ))?;
-            if full_range {
-                let matrix = sws_getCoefficients(SWS_CS_DEFAULT as i32);
-                // A format without luma has no range; the answer -1 says so and changes nothing.
-                sws_setColorspaceDetails(context, matrix, 1, matrix, 1, 0, 1 << 16, 1 << 16);
-            }
+            // Where the stream names no matrix, the default is BT.601. A format without luma has neither
+            // matrix nor range; the answer -1 says so and changes nothing.
+            let matrix = match matrix {
+                AVColorSpace::AVCOL_SPC_RGB => SWS_CS_DEFAULT,
+                matrix => matrix as c_int,
+            };
+            let matrix = sws_getCoefficients(matrix);
+            let range = c_int::from(full_range);
+            sws_setColorspaceDetails(context, matrix, range, matrix, 1, 0, 1 << 16, 1 << 16);
             Ok(Self { shape, context, rgb })
         }
     }

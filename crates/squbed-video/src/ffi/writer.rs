@@ -7,13 +7,14 @@ use std::{
 use ffmpeg_next::{
     ffi::{
         AV_CODEC_FLAG_BITEXACT, AV_CODEC_FLAG_GLOBAL_HEADER, AV_CODEC_FLAG_QSCALE, AVCodecContext,
-        AVColorRange, AVColorSpace, AVDictionary, AVERROR_EOF, AVFMT_FLAG_BITEXACT, AVFormatContext,
-        AVIO_FLAG_WRITE, AVPixelFormat, AVRational, FF_QP2LAMBDA, SwsContext, av_dict_free, av_dict_set,
-        av_frame_make_writable, av_interleaved_write_frame, av_packet_rescale_ts, av_write_trailer,
-        avcodec_alloc_context3, avcodec_find_encoder_by_name, avcodec_free_context, avcodec_open2,
-        avcodec_parameters_from_context, avcodec_receive_packet, avcodec_send_frame,
-        avformat_alloc_output_context2, avformat_free_context, avformat_new_stream, avformat_write_header,
-        avio_closep, avio_open, sws_freeContext, sws_getContext, sws_scale,
+        AVColorPrimaries, AVColorRange, AVColorSpace, AVColorTransferCharacteristic, AVDictionary,
+        AVERROR_EOF, AVFMT_FLAG_BITEXACT, AVFormatContext, AVIO_FLAG_WRITE, AVPixelFormat, AVRational,
+        FF_QP2LAMBDA, SwsContext, av_dict_free, av_dict_set, av_frame_make_writable,
+        av_interleaved_write_frame, av_packet_rescale_ts, av_write_trailer, avcodec_alloc_context3,
+        avcodec_find_encoder_by_name, avcodec_free_context, avcodec_open2, avcodec_parameters_from_context,
+        avcodec_receive_packet, avcodec_send_frame, avformat_alloc_output_context2, avformat_free_context,
+        avformat_new_stream, avformat_write_header, avio_closep, avio_open, sws_freeContext, sws_getContext,
+        sws_scale,
     },
     software::scaling::Flags,
 };
@@ -87,7 +88,7 @@ impl Writer {
             check(avio_open(&mut (*writer.format).pb, url.as_ptr(), AVIO_FLAG_WRITE as c_int))?;
             check(avformat_write_header(writer.format, ptr::null_mut()))?;
 
-            let even = Flags::BICUBIC | Flags::ACCURATE_RND | Flags::BITEXACT;
+            let flags = Flags::BICUBIC | Flags::ACCURATE_RND | Flags::BITEXACT;
             writer.scaler = allocated(sws_getContext(
                 spec.width,
                 spec.height,
@@ -95,17 +96,15 @@ impl Writer {
                 spec.width,
                 spec.height,
                 AVPixelFormat::AV_PIX_FMT_YUV420P,
-                even.bits(),
+                flags.bits(),
                 ptr::null_mut(),
                 ptr::null_mut(),
                 ptr::null(),
             ))?;
         }
         let buffer = |format| Buffer::new(spec.width, spec.height, format);
-        writer.buffers = Some((
-            buffer(AVPixelFormat::AV_PIX_FMT_RGB24)?,
-            buffer(AVPixelFormat::AV_PIX_FMT_YUV420P)?,
-        ));
+        writer.buffers =
+            Some((buffer(AVPixelFormat::AV_PIX_FMT_RGB24)?, buffer(AVPixelFormat::AV_PIX_FMT_YUV420P)?));
         Ok(writer)
     }
 
@@ -126,7 +125,10 @@ impl Writer {
             codec.framerate = AVRational { num: spec.fps.0, den: spec.fps.1 };
             codec.thread_count = 1;
             codec.flags |= (AV_CODEC_FLAG_GLOBAL_HEADER | AV_CODEC_FLAG_BITEXACT) as c_int;
-            // What the conversion from RGB below gives: BT.601, 16 to 235.
+            // RGB is taken for sRGB, and the conversion from it uses the matrix of BT.601, 16 to 235. Only
+            // where all of it is told does the mp4 carry a colour box.
+            codec.color_primaries = AVColorPrimaries::AVCOL_PRI_BT709;
+            codec.color_trc = AVColorTransferCharacteristic::AVCOL_TRC_IEC61966_2_1;
             codec.colorspace = AVColorSpace::AVCOL_SPC_SMPTE170M;
             codec.color_range = AVColorRange::AVCOL_RANGE_MPEG;
             let mut options: *mut AVDictionary = ptr::null_mut();
