@@ -32,10 +32,10 @@ impl Bars {
     }
 
     fn step(&self, act: impl FnOnce(&mut Step)) {
-        if let Ok(mut current) = self.current.lock() {
-            if let Some(step) = current.as_mut() {
-                act(step);
-            }
+        if let Ok(mut current) = self.current.lock()
+            && let Some(step) = current.as_mut()
+        {
+            act(step);
         }
     }
 }

@@ -93,7 +93,7 @@ fn vmf_fit() {
     assert!((rows[0]["rbar"].as_f64().unwrap() - 0.5_f64.sqrt()).abs() < 1e-15);
     assert!((rows[0]["mean_direction"][0].as_f64().unwrap() - 0.5_f64.sqrt()).abs() < 1e-15);
 
-    fs::write(&path, "[[[1, 0]], [[1, 0], [-1, 0]], [[3, 4], [6, 8], [0.3, 0.4]]]").unwrap();
+    fs::write(&path, "[[[1, 0]], [[1, 0], [-1, 0]], [[3, 4], [6, 8], [1.5, 2]]]").unwrap();
     let rows = json(&["vmf", "fit", text(&path), "--format", "json"]);
     let flags: Vec<_> = (0..3).map(|i| rows[i]["flags"].to_string()).collect();
     assert_eq!(flags, [r#"["point_mass"]"#, r#"["uniform"]"#, r#"["point_mass"]"#]);

@@ -297,9 +297,11 @@ impl Manifest {
 impl Input {
     fn check(&self) -> Result<(), ManifestError> {
         match self {
-            Self::Text { max_tokens, .. } if *max_tokens < 3 => {
-                Err(value("input.max_tokens", &max_tokens.to_string(), "a sentence has two special tokens and a word"))
-            }
+            Self::Text { max_tokens, .. } if *max_tokens < 3 => Err(value(
+                "input.max_tokens",
+                &max_tokens.to_string(),
+                "a sentence has two special tokens and a word",
+            )),
             Self::Video { shorter_side, crop, .. } if *crop == 0 || crop > shorter_side => {
                 Err(value("input.crop", &crop.to_string(), "a crop is at least 1 and at most `shorter_side`"))
             }
@@ -358,7 +360,11 @@ impl Source {
                 check_name("sources.archive", archive)?;
                 check_size(archive, sha256, *size)?;
                 if !is_zip(archive) && !is_tar_gz(archive) {
-                    return Err(value("sources.archive", archive, "an archive is a .whl, .zip, .tar.gz or .tgz"));
+                    return Err(value(
+                        "sources.archive",
+                        archive,
+                        "an archive is a .whl, .zip, .tar.gz or .tgz",
+                    ));
                 }
                 nested.iter().try_for_each(|path| check_path("sources.nested", path))?;
                 if folder.is_empty() { Ok(()) } else { check_path("sources.folder", folder) }
@@ -385,7 +391,8 @@ fn check_name(field: &'static str, name: &str) -> Result<(), ManifestError> {
     if name.contains(['/', '\\', '\0']) || name == ".." {
         return Err(ManifestError::Escapes { field, value: name.to_owned() });
     }
-    if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) || !name.chars().all(plain) || name.len() > 128 {
+    if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) || !name.chars().all(plain) || name.len() > 128
+    {
         return Err(value(field, name, "write letters, digits, `.`, `_` and `-`, a letter or digit first"));
     }
     Ok(())
@@ -411,7 +418,8 @@ fn check_size(file: &str, digest: &Digest, size: Option<u64>) -> Result<(), Mani
 mod tests {
     use super::*;
 
-    const GOOD: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/all-MiniLM-L6-v2/model.toml"));
+    const GOOD: &str =
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/all-MiniLM-L6-v2/model.toml"));
 
     fn message(text: &str) -> String {
         let error = Manifest::parse(text).unwrap_err();
@@ -458,7 +466,9 @@ mod tests {
 
     #[test]
     fn paths_that_escape_are_refused() {
-        for path in ["../config.json", "/etc/passwd", "a/../../b", "a\\\\b", "C:/x", "a//b", "./a", "", "a\\u0000b"] {
+        for path in
+            ["../config.json", "/etc/passwd", "a/../../b", "a\\\\b", "C:/x", "a//b", "./a", "", "a\\u0000b"]
+        {
             let text = with("\"config.json\"", &format!("\"{path}\""));
             let message = message(&text);
             assert!(message.starts_with("`files.path = "), "{message}");
@@ -476,7 +486,9 @@ mod tests {
 
     #[test]
     fn names_cannot_pass_for_options() {
-        assert!(message(&with("package = \"all", "package = \"--index-url")).contains("a letter or digit first"));
+        assert!(
+            message(&with("package = \"all", "package = \"--index-url")).contains("a letter or digit first")
+        );
         assert!(message(&with("version = \"0.1.2", "version = \"0.1 ; x")).contains("`sources.version"));
     }
 
@@ -484,7 +496,8 @@ mod tests {
     fn digests_are_checked() {
         let text = with("953f9c", "953F9C");
         assert!(message(&text).contains("is no SHA-256"), "{}", message(&text));
-        let unverified = with("\"953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41\"", "\"unverified\"");
+        let unverified =
+            with("\"953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41\"", "\"unverified\"");
         assert!(Manifest::parse(&unverified).is_ok());
         assert_eq!(message(&with("size = 612", "")), "`config.json` has a sha256 but no size");
     }
@@ -496,9 +509,13 @@ mod tests {
 
     #[test]
     fn a_known_preprocessing_cannot_change() {
-        let i3d = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/i3d-kinetics-400/model.toml"));
+        let i3d =
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/i3d-kinetics-400/model.toml"));
         assert!(Manifest::parse(i3d).is_ok());
-        assert!(message(&i3d.replace("bilinear", "bicubic")).contains("preprocessing `i3d/1` is defined otherwise"));
+        assert!(
+            message(&i3d.replace("bilinear", "bicubic"))
+                .contains("preprocessing `i3d/1` is defined otherwise")
+        );
         assert!(Manifest::parse(&i3d.replace("bilinear", "bicubic").replace("i3d/1", "mine/1")).is_ok());
         assert!(message(&i3d.replace("crop = 224", "crop = 500")).contains("at most `shorter_side`"));
     }

@@ -249,9 +249,8 @@ impl ModelStore {
             Architecture::Bert => {
                 Err(Error::Head { architecture: "bert", given: head.to_string(), known: "embedding" })
             }
-            Architecture::I3d => {
-                Network::I3d(self.clip_encoder(name, device, dtype)?.into_network()).forward_tensor(x, mask, head)
-            }
+            Architecture::I3d => Network::I3d(self.clip_encoder(name, device, dtype)?.into_network())
+                .forward_tensor(x, mask, head),
         }
     }
 

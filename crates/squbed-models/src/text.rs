@@ -49,7 +49,11 @@ impl SentenceEncoder {
             return refuse("max_seq_length", modules.max_tokens, "the manifest's `max_tokens` is another");
         }
         if bert_config.hidden_size != model.manifest.embedding.width {
-            return refuse("hidden_size", bert_config.hidden_size, "the manifest's `embedding.width` is another");
+            return refuse(
+                "hidden_size",
+                bert_config.hidden_size,
+                "the manifest's `embedding.width` is another",
+            );
         }
 
         let tokenizer_content = model.read("tokenizer.json")?;

@@ -117,6 +117,9 @@ impl VideoEncoder for ClipEncoder {
     }
 
     fn embed(&self, batch: &Tensor) -> Result<Tensor, EncodeError> {
-        self.network.forward(batch).map(|output| output.pooled).map_err(|error| encode_error(&self.identity, error))
+        self.network
+            .forward(batch)
+            .map(|output| output.pooled)
+            .map_err(|error| encode_error(&self.identity, error))
     }
 }

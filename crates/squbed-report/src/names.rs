@@ -46,15 +46,15 @@ impl<'a> Names<'a> {
 
     /// Two quantities, e.g. “Estimated aleatoric Â with true aleatoric A”.
     pub(crate) fn pair(self, x: Quantity, y: Quantity) -> String {
-        capital(&format!("{} with {}", self.name(x), self.name(y)))
+        capital(x, &format!("{} with {}", self.name(x), self.name(y)))
     }
 
     /// Two quantities in brief, e.g. “Â with A”.
     pub(crate) fn short_pair(self, x: Quantity, y: Quantity) -> String {
-        capital(&format!("{} with {}", self.symbol(x), self.symbol(y)))
+        capital(x, &format!("{} with {}", self.symbol(x), self.symbol(y)))
     }
 
-    /// Beside an axis, e.g. “true aleatoric A (nats)”.
+    /// Beside an axis, e.g. “True aleatoric A (nats)”.
     pub(crate) fn axis(self, quantity: Quantity, method_unit: &str) -> String {
         let unit = match quantity {
             Quantity::Aleatoric | Quantity::Epistemic | Quantity::TotalSum => method_unit,
@@ -63,8 +63,8 @@ impl<'a> Names<'a> {
             Quantity::TotalZSum => "standard deviations",
             Quantity::Accuracy(i) => self.accuracies.get(i).map_or("", |a| a.unit.as_str()),
         };
-        let name = self.name(quantity);
-        if unit.is_empty() { name.to_owned() } else { format!("{name} ({unit})") }
+        let name = capital(quantity, self.name(quantity));
+        if unit.is_empty() { name } else { format!("{name} ({unit})") }
     }
 
     /// Part of a file name.
@@ -82,8 +82,11 @@ impl<'a> Names<'a> {
     }
 }
 
-/// With a capital at its beginning.
-pub(crate) fn capital(text: &str) -> String {
+/// With a capital at its beginning, unless it begins with the name of an accuracy, which has its own.
+fn capital(first: Quantity, text: &str) -> String {
+    if matches!(first, Quantity::Accuracy(_)) {
+        return text.to_owned();
+    }
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }

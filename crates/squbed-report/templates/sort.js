@@ -25,12 +25,12 @@
       });
     }
   }
-  // A link to a task opens it; paper shows everything.
+  // A link to a task opens it; paper shows all but the tasks that the reader left closed.
   const open = () => {
     const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
     if (target?.tagName === "DETAILS") target.open = true;
   };
   addEventListener("hashchange", open);
   open();
-  addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => { d.open = true; }));
+  addEventListener("beforeprint", () => document.querySelectorAll("details:not(.card)").forEach((d) => { d.open = true; }));
 })();

@@ -190,7 +190,7 @@ fn hostile_text_stays_text() {
         assert!(prompts.iter().all(|q| text(*q) == attack), "{attack}");
         assert_eq!(text(elements(&page, "h1")[0]), attack);
         for plot in plots(&data) {
-            assert!(plot_png(&plot, 1.0).unwrap().starts_with(b"\x89PNG"));
+            assert!(Document::parse(&plot_svg(&plot)).is_ok(), "{}", plot.name());
         }
     }
 }
@@ -399,8 +399,8 @@ fn parts_that_do_not_fit_are_named() {
             total_rank_sum: 0.0,
             total_z_sum: 0.0,
         })),
-        "an estimate of task `t01` names the method `defualt`, which the report does not describe (it has: colour \
-         histogram, default, mean pairwise cosine, paper)"
+        "an estimate of task `t01` names the method `defualt`, which the report does not describe (it has: default, \
+         mean pairwise cosine, colour-histogram-64, mean pairwise cosine, i3d-kinetics-400, paper)"
     );
     assert_eq!(
         refused(|d| d.methods[1].key = "default".to_owned()),

@@ -89,7 +89,8 @@ fn layers() -> Vec<Layer> {
         ("5b", [2, 7, 7], [256, 160, 320, 32, 128, 128]),
         ("5c", [2, 7, 7], [384, 192, 384, 48, 128, 128]),
     ] {
-        let mut add = |part: &str, c, k, cout| layers.push((format!("Mixed_{block} {part}"), [t, h, w, c], k, 1, cout));
+        let mut add =
+            |part: &str, c, k, cout| layers.push((format!("Mixed_{block} {part}"), [t, h, w, c], k, 1, cout));
         add("reduce 1³", cin, 1, out[0] + out[1] + out[3]);
         add("branch 1 3³", out[1], 3, out[2]);
         add("branch 2 3³", out[3], 3, out[4]);
@@ -100,8 +101,8 @@ fn layers() -> Vec<Layer> {
 }
 
 fn numbers(shape: &[usize]) -> Result<Tensor> {
-    let count = shape.iter().product();
-    let numbers: Vec<f32> = (0..count).map(|i: usize| (i * 7919 % 2003) as f32 / 1001.5 - 1.0).collect();
+    let count: usize = shape.iter().product();
+    let numbers: Vec<f32> = (0..count).map(|i| (i * 7919 % 2003) as f32 / 1001.5 - 1.0).collect();
     Ok(Tensor::from_vec(numbers, shape, &Device::Cpu)?)
 }
 

@@ -59,7 +59,7 @@ fn single(group: usize, rows: &[f32], d: usize) -> Result<GroupStatistics> {
     let m = rows.len() / d;
     let mut units: Vec<f64> = rows.iter().map(|&x| x.into()).collect();
     for (row, unit) in units.chunks_exact_mut(d).enumerate() {
-        let norm = unit.iter().map(|x| x * x).sum::<f64>().sqrt();
+        let norm = sum_of_squares(unit).sqrt();
         if !(norm.is_finite() && norm > 0.0) {
             return Err(Error::NoDirection { group, row, norm });
         }
@@ -75,9 +75,21 @@ fn single(group: usize, rows: &[f32], d: usize) -> Result<GroupStatistics> {
         }
     }
     let square: f64 = first.iter().zip(&mean).map(|(first, mean)| (first + mean).powi(2)).sum();
-    let scatter: f64 =
-        units.chunks_exact(d).flat_map(|y| y.iter().zip(&mean)).map(|(y, mean)| (y - mean).powi(2)).sum();
+    for unit in units.chunks_exact_mut(d) {
+        unit.iter_mut().zip(&mean).for_each(|(x, mean)| *x -= mean);
+    }
+    let scatter = sum_of_squares(&units);
     Ok(reduce(m, d, square, scatter / m as f64))
+}
+
+/// In eight partial sums, which a processor adds at once.
+fn sum_of_squares(x: &[f64]) -> f64 {
+    let (blocks, rest) = x.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for block in blocks {
+        sums.iter_mut().zip(block).for_each(|(sum, x)| *sum += x * x);
+    }
+    sums.iter().sum::<f64>() + rest.iter().map(|x| x * x).sum::<f64>()
 }
 
 /// From ‖ȳ‖² and the scatter q.
@@ -114,13 +126,13 @@ fn on_device(x: &Tensor) -> Result<Vec<GroupStatistics>> {
     Ok(squares.into_iter().zip(scatters).map(|(square, q)| reduce(m, d, square, q)).collect())
 }
 
-/// Whether a group is as tight as f32 embeddings resolve.
+/// Whether a group is as tight as its numbers resolve, whose precision is `epsilon` (2⁻²³ for f32 embeddings).
 ///
-/// Rounding to f32 moves each number by at most 2⁻²⁴ of itself, evenly spread: a scatter of up to 2⁻⁴⁸/3 that
-/// has nothing to do with the data. Below eight times that, 1 − r̄ (half of the scatter) may be an eighth
-/// rounding, which moves h by some (n − 1)/16 nats; an encoder's own rounding is larger still.
-pub fn is_saturated(statistics: &GroupStatistics) -> bool {
-    statistics.one_minus_rbar < 4.0 / 3.0 * 2.0_f64.powi(-48)
+/// Rounding moves each number by up to ε/2 of itself, evenly spread: a scatter of up to ε²/12 that has nothing to
+/// do with the data. Below eight times that, 1 − r̄ (half of the scatter) may be an eighth rounding, which moves
+/// h by some (n − 1)/16 nats; an encoder's own rounding is larger still.
+pub fn is_saturated(statistics: &GroupStatistics, epsilon: f64) -> bool {
+    statistics.one_minus_rbar < epsilon * epsilon / 3.0
 }
 
 #[cfg(test)]
@@ -132,10 +144,12 @@ mod tests {
     fn the_device_path_agrees_with_the_host_s() {
         let number = |i: usize| f64::from(((i * 7919 + 17) % 2003) as u32) / 1001.5 - 1.0;
         // Groups of a common direction and ever less spread; numbers from 1e-20 to 1e20.
-        let rows = |d: usize| move |i: usize| {
-            let (group, row) = (i / (6 * d), i / d % 6);
-            let spread = [1.0, 1e-2, 1e-4][group];
-            [1.0, 1e-20, 1e20][row % 3] * (number(i % d) + spread * number(i + 5000))
+        let rows = |d: usize| {
+            move |i: usize| {
+                let (group, row) = (i / (6 * d), i / d % 6);
+                let spread = [1.0, 1e-2, 1e-4][group];
+                [1.0, 1e-20, 1e20][row % 3] * (number(i % d) + spread * number(i + 5000))
+            }
         };
         let d = 64;
         let x: Vec<f64> = (0..3 * 6 * d).map(rows(d)).collect();
@@ -145,7 +159,12 @@ mod tests {
             for (got, want) in on_device(&x.to_dtype(dtype).unwrap()).unwrap().iter().zip(&want) {
                 assert_eq!((got.m, got.dim), (want.m, want.dim));
                 let off = (got.one_minus_rbar / want.one_minus_rbar - 1.0).abs();
-                assert!(off < bound, "{dtype:?}: {} and {}, {off:e}", got.one_minus_rbar, want.one_minus_rbar);
+                assert!(
+                    off < bound,
+                    "{dtype:?}: {} and {}, {off:e}",
+                    got.one_minus_rbar,
+                    want.one_minus_rbar
+                );
                 assert!((got.rbar - want.rbar).abs() < bound);
             }
         }

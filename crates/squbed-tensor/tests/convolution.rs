@@ -1,12 +1,14 @@
 //! Convolution and pooling against loops that follow the definition.
 
 use candle_core::{DType, Device, Tensor};
+use proptest::prelude::*;
 use squbed_tensor::{Conv3d, Padding3d, avg_pool3d, conv3d, max_pool3d};
 
 fn numbers(count: usize, seed: usize) -> Vec<f32> {
     (0..count).map(|i| ((i * 7919 + seed * 104_729 + 17) % 2003) as f32 / 1001.5 - 1.0).collect()
 }
 
+#[derive(Debug)]
 struct Case {
     x: [usize; 5],
     kernel: [usize; 3],
@@ -194,6 +196,56 @@ fn pooling_follows_its_definition() {
                 }
             }
         }
+    }
+}
+
+/// Any small case whose kernel fits its padded volume.
+fn any_case() -> impl Strategy<Value = Case> {
+    let pads = (0_usize..3, 0_usize..3);
+    let padding = prop_oneof![
+        Just(Padding3d::Same),
+        Just(Padding3d::Valid),
+        [pads.clone(), pads.clone(), pads].prop_map(Padding3d::Explicit),
+    ];
+    let x = [1_usize..4, 1..6, 1..9, 1..9, 1..21];
+    (x, [1_usize..4, 1..5, 1..5], 1_usize..70, [1_usize..4, 1..4, 1..4], padding)
+        .prop_map(|(x, kernel, cout, stride, padding)| Case { x, kernel, cout, stride, padding })
+        .prop_filter("the kernel fits", |case| match case.padding {
+            Padding3d::Same => true,
+            Padding3d::Valid => (0..3).all(|i| case.kernel[i] <= case.x[i + 1]),
+            Padding3d::Explicit(pads) => {
+                (0..3).all(|i| case.kernel[i] <= case.x[i + 1] + pads[i].0 + pads[i].1)
+            }
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+
+    #[test]
+    fn any_convolution_follows_its_definition(case in any_case(), seed in 0_usize..1000) {
+        let cpu = Device::Cpu;
+        let [kt, kh, kw] = case.kernel;
+        let shape = [kt, kh, kw, case.x[4], case.cout];
+        let x = numbers(case.x.iter().product(), seed);
+        let (w, bias) = (numbers(shape.iter().product(), seed + 1), numbers(case.cout, seed + 2));
+        let want = case.convolve(&x, &w, &bias);
+        let x = Tensor::from_vec(x, &case.x, &cpu).unwrap();
+        let w = Tensor::from_vec(w, &shape, &cpu).unwrap();
+        let bias = Tensor::from_vec(bias, case.cout, &cpu).unwrap();
+        let y = conv3d(&x, &w, Some(&bias), case.stride, &case.padding, false).unwrap();
+        prop_assert!(worst(&y, &want) < 1e-5);
+        let of_last = conv3d(
+            &x.narrow(0, case.x[0] - 1, 1).unwrap(), &w, Some(&bias), case.stride, &case.padding, false,
+        ).unwrap();
+        let last = y.narrow(0, case.x[0] - 1, 1).unwrap();
+        let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        prop_assert_eq!(flat(&of_last), flat(&last));
+        // The path of other devices, in f64.
+        let wide = |t: &Tensor| t.to_dtype(DType::F64).unwrap();
+        let plain =
+            conv3d(&wide(&x), &wide(&w), Some(&wide(&bias)), case.stride, &case.padding, false).unwrap();
+        prop_assert!(worst(&plain, &want) < 1e-12);
     }
 }
 

@@ -48,15 +48,25 @@ fn golden_fits_equal_the_host_s() {
 
 #[test]
 fn single_precision_keeps_h_within_the_attainable() {
-    // 1 − r̄ ≈ spread²/2, and the error of h in nats that f32 embeddings of 384 numbers allow.
+    // The error of h in nats that rounding 384 numbers to f32 makes, by 1 − r̄ ≈ spread²/2. In one group it is a
+    // draw (of deviation 5e-4 in the tightest), so the median of many groups is held against it.
     for (one_minus_rbar, bound) in [(4.5e-4, 3e-5), (4e-6, 4e-5), (4e-8, 4e-4)] {
-        let rows = group(10, 384, (2.0_f64 * one_minus_rbar).sqrt(), 3);
-        let wide = Tensor::from_vec(rows, (1, 10, 384), &Device::Cpu).unwrap();
+        let groups = 101;
+        let spread = (2.0_f64 * one_minus_rbar).sqrt();
+        let rows: Vec<f64> = (0..groups).flat_map(|s| group(10, 384, spread, 10_000 * s)).collect();
+        let wide = Tensor::from_vec(rows, (groups, 10, 384), &Device::Cpu).unwrap();
         let narrow = wide.to_dtype(DType::F32).unwrap();
-        let h = |x: &Tensor| fit(&group_statistics(x).unwrap()[0], Estimator::Exact).unwrap().entropy;
-        let error = (h(&wide) - h(&narrow)).abs();
-        println!("1 - rbar {one_minus_rbar:e}: h off by {error:.1e} nats");
-        assert!(error < bound, "{one_minus_rbar:e}: {error:e}");
+        let h = |x: &Tensor| -> Vec<f64> {
+            let statistics = group_statistics(x).unwrap();
+            statistics.iter().map(|s| fit(s, Estimator::Exact).unwrap().entropy).collect()
+        };
+        let (wide, got, exact) = (h(&wide), h(&narrow), h(&narrow.to_dtype(DType::F64).unwrap()));
+        // Sums in f64 add nothing to what rounding the input did.
+        assert!(got.iter().zip(&exact).all(|(a, b)| (a - b).abs() < 1e-6), "{one_minus_rbar:e}");
+        let mut errors: Vec<f64> = wide.iter().zip(&got).map(|(a, b)| (a - b).abs()).collect();
+        errors.sort_by(f64::total_cmp);
+        let (median, worst) = (errors[groups / 2], errors[groups - 1]);
+        assert!(median < bound && worst < 8.0 * bound, "{one_minus_rbar:e}: {median:e}, {worst:e}");
     }
 }
 
@@ -89,7 +99,9 @@ fn rows_without_direction_are_named() {
 #[test]
 fn saturation_is_where_rounding_is_the_spread() {
     let at = |one_minus_rbar| GroupStatistics { m: 4, dim: 8, rbar: 1.0, one_minus_rbar };
-    assert!(is_saturated(&at(1e-15)) && !is_saturated(&at(1e-12)));
+    let single = f64::from(f32::EPSILON);
+    assert!(is_saturated(&at(1e-15), single) && !is_saturated(&at(1e-12), single));
+    assert!(!is_saturated(&at(1e-18), f64::EPSILON));
 }
 
 fn corpus(n: usize, d: usize, rank: usize) -> Tensor {

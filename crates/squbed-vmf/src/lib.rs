@@ -6,8 +6,9 @@
 //! ([`GroupStatistics`]): that is all that a fit needs, and whoever has a batch of embeddings on a device
 //! can reduce it there. [`group_statistics`] does it here for rows in f64.
 //!
-//! Accuracy, against 60-digit arithmetic for n in 2..4096 and κ in 1e-8..1e9: 1e-13 relative for A, 1 − A, κ
-//! and the divergence, 1e-13·max(1, |x|) for entropy and log C.
+//! Accuracy, against 90-digit arithmetic for n in 2..4096 and κ in 1e-8..1e9: 1e-13 relative for A, 1 − A, κ
+//! and the divergence, 2e-13 for A′, 2e-14·max(1, |x|) for entropy and log C. Beyond, to the ends of f64, all
+//! stays defined and in order.
 
 mod debye;
 mod distribution;

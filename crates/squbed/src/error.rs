@@ -159,7 +159,7 @@ pub enum Error {
     Encoder(#[from] squbed_tensor::EncodeError),
     /// From models.
     #[error(transparent)]
-    Models(#[from] squbed_models::Error),
+    Models(Box<squbed_models::Error>),
     /// From stored files.
     #[error(transparent)]
     Store(#[from] squbed_store::Error),
@@ -175,6 +175,12 @@ pub enum Error {
     /// From the report.
     #[error(transparent)]
     Report(#[from] squbed_report::Error),
+}
+
+impl From<squbed_models::Error> for Error {
+    fn from(error: squbed_models::Error) -> Self {
+        Self::Models(Box::new(error))
+    }
 }
 
 impl Error {

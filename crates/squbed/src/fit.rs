@@ -55,8 +55,10 @@ pub fn fit_groups(
                 x = basis.project(&x)?;
             }
             let statistics = squbed_tensor::group_statistics(&x)?;
-            let fitted: Vec<GroupFit> =
-                statistics.par_iter().map(|s| fit_one(s, estimator)).collect::<Result<_>>()?;
+            let fitted: Vec<GroupFit> = statistics
+                .par_iter()
+                .map(|s| fit_one(s, estimator, f32::EPSILON.into()))
+                .collect::<Result<_>>()?;
             for (&i, fit) in batch.iter().zip(fitted) {
                 fits[i] = Some(fit);
             }
@@ -65,15 +67,16 @@ pub fn fit_groups(
     Ok(fits.into_iter().flatten().collect())
 }
 
-/// One fit from its sufficient statistics.
-pub fn fit_one(statistics: &GroupStatistics, estimator: Estimator) -> Result<GroupFit> {
+/// One fit from its sufficient statistics; `epsilon` is the precision of the embeddings, for the flag of
+/// saturated groups.
+pub fn fit_one(statistics: &GroupStatistics, estimator: Estimator, epsilon: f64) -> Result<GroupFit> {
     let fit = squbed_vmf::fit(statistics, estimator)?;
     let mut flags = Vec::new();
     for (set, flag) in [
         (fit.point_mass, Flag::PointMass),
         (fit.uniform, Flag::Uniform),
         (fit.clipped, Flag::Clipped),
-        (!fit.point_mass && squbed_tensor::is_saturated(statistics), Flag::Saturated),
+        (!fit.point_mass && squbed_tensor::is_saturated(statistics, epsilon), Flag::Saturated),
     ] {
         if set {
             flags.push(flag);

@@ -3,10 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use squbed::{
-    progress::Progress,
-    sim::WorldSpec,
-};
+use squbed::{progress::Progress, sim::WorldSpec};
 
 use crate::{Common, Done, progress::Bars};
 

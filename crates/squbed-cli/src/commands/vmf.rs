@@ -133,22 +133,23 @@ impl Vmf {
 
 impl Fit {
     fn run(&self, common: &Common) -> anyhow::Result<()> {
-        let groups = read_groups(&self.file)?;
+        let (groups, epsilon) = read_groups(&self.file)?;
         let rows = groups
             .iter()
             .enumerate()
             .map(|(i, group)| {
-                fit_row(group, self.estimator).with_context(|| format!("{}, group {i}", self.file.display()))
+                fit_row(group, self.estimator, epsilon)
+                    .with_context(|| format!("{}, group {i}", self.file.display()))
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
         Records::list(&rows)?.print(common.format)
     }
 }
 
-fn fit_row(group: &[Vec<f64>], estimator: Estimator) -> anyhow::Result<FitRow> {
+fn fit_row(group: &[Vec<f64>], estimator: Estimator, epsilon: f64) -> anyhow::Result<FitRow> {
     let rows: Vec<&[f64]> = group.iter().map(Vec::as_slice).collect();
     let (statistics, mean_direction) = squbed::vmf::group_statistics(&rows)?;
-    let fit = squbed::fit::fit_one(&statistics, estimator)?;
+    let fit = squbed::fit::fit_one(&statistics, estimator, epsilon)?;
     Ok(FitRow {
         m: fit.m,
         dim: fit.dim,
@@ -161,12 +162,12 @@ fn fit_row(group: &[Vec<f64>], estimator: Estimator) -> anyhow::Result<FitRow> {
     })
 }
 
-/// Groups of rows in f64.
-fn read_groups(path: &std::path::Path) -> anyhow::Result<Vec<Vec<Vec<f64>>>> {
+/// Groups of rows in f64, and the precision that their numbers had.
+fn read_groups(path: &std::path::Path) -> anyhow::Result<(Vec<Vec<Vec<f64>>>, f64)> {
     let array = match path.extension().and_then(|e| e.to_str()) {
         Some("npy") => read_npy(path).map_err(squbed::Error::from)?,
         Some("safetensors") => read_safetensors(path, None).map_err(squbed::Error::from)?,
-        Some("json") => return read_json_groups(path),
+        Some("json") => return Ok((read_json_groups(path)?, f64::EPSILON)),
         _ => bail!("{} is none of .npy, .safetensors and .json", path.display()),
     };
     let (m, d) = match *array.shape() {
@@ -176,11 +177,13 @@ fn read_groups(path: &std::path::Path) -> anyhow::Result<Vec<Vec<Vec<f64>>>> {
             path.display()
         ),
     };
-    if matches!(array.data(), NpyData::I64(_)) {
-        bail!("{} holds integers; embeddings are f32 or f64", path.display());
-    }
+    let epsilon = match array.data() {
+        NpyData::F32(_) => f32::EPSILON.into(),
+        NpyData::F64(_) => f64::EPSILON,
+        NpyData::I64(_) => bail!("{} holds integers; embeddings are f32 or f64", path.display()),
+    };
     let rows: Vec<Vec<f64>> = array.to_f64().chunks(d).map(<[f64]>::to_vec).collect();
-    Ok(rows.chunks(m).map(<[Vec<f64>]>::to_vec).collect())
+    Ok((rows.chunks(m).map(<[Vec<f64>]>::to_vec).collect(), epsilon))
 }
 
 fn read_json_groups(path: &std::path::Path) -> anyhow::Result<Vec<Vec<Vec<f64>>>> {

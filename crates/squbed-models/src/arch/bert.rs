@@ -59,7 +59,11 @@ impl BertConfig {
             return refuse("num_attention_heads", &heads, "it must divide `hidden_size`");
         }
         if config.hidden_act != "gelu" {
-            return refuse("hidden_act", &config.hidden_act, "only `gelu` (with the error function) is built");
+            return refuse(
+                "hidden_act",
+                &config.hidden_act,
+                "only `gelu` (with the error function) is built",
+            );
         }
         if config.position_embedding_type != "absolute" {
             let given = &config.position_embedding_type;
@@ -119,7 +123,8 @@ impl Bert {
         let (h, eps) = (config.hidden_size, config.layer_norm_eps);
         let embeddings = part.at("embeddings.");
         let segments = embeddings.tensor("token_type_embeddings.weight", &[config.type_vocab_size, h])?;
-        let positions = embeddings.tensor("position_embeddings.weight", &[config.max_position_embeddings, h])?;
+        let positions =
+            embeddings.tensor("position_embeddings.weight", &[config.max_position_embeddings, h])?;
         let layer = |i| Layer::load(&part.at(&format!("encoder.layer.{i}.")), config);
         Ok(Self {
             words: embeddings.tensor("word_embeddings.weight", &[config.vocab_size, h])?,
@@ -158,7 +163,9 @@ impl Bert {
     fn checked(&self, ids: &Tensor) -> Result<Tensor, Error> {
         let rows = ids.to_dtype(DType::I64)?.to_vec2::<i64>()?;
         for (row, ids) in rows.iter().enumerate() {
-            if let Some(&id) = ids.iter().find(|&&id| usize::try_from(id).map_or(true, |id| id >= self.vocab_size)) {
+            if let Some(&id) =
+                ids.iter().find(|&&id| usize::try_from(id).map_or(true, |id| id >= self.vocab_size))
+            {
                 return Err(Error::TokenId { id, row, vocabulary: self.vocab_size });
             }
         }

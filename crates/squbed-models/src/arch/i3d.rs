@@ -90,7 +90,8 @@ impl I3d {
         }
 
         let head = "params.Logits.Conv3d_0c_1x1.Conv_0";
-        let logits = weights.tensor(&format!("{head}.kernel"), &[1, 1, 1, channels, CLASSES], device, dtype)?;
+        let logits =
+            weights.tensor(&format!("{head}.kernel"), &[1, 1, 1, channels, CLASSES], device, dtype)?;
         Ok(Self {
             steps,
             logits: logits.reshape((channels, CLASSES))?,
@@ -184,9 +185,8 @@ impl Loader<'_> {
     fn mixed(&self, name: &str, cin: usize, out: [usize; 6]) -> Result<Mixed, Error> {
         let unit = |branch: &str, k, cin, cout| self.unit(&format!("{name}.{branch}"), [k; 3], 1, cin, cout);
         let widths = [out[0], out[1], out[3]];
-        let shared = [0, 1, 2].map(|i| {
-            self.folded(&format!("{name}.Branch_{i}.Conv3d_0a_1x1"), [1; 3], cin, widths[i])
-        });
+        let shared = [0, 1, 2]
+            .map(|i| self.folded(&format!("{name}.Branch_{i}.Conv3d_0a_1x1"), [1; 3], cin, widths[i]));
         let [a, b, c] = shared;
         let (a, b, c) = (a?, b?, c?);
         // Rows are input channels; each row's outputs stand side by side.

@@ -27,7 +27,7 @@ pub(super) fn gather(job: &mut Job<'_>, source: &Source, path: &Path) -> Result<
     for name in nested {
         let inner = NamedTempFile::with_suffix_in(suffix(name), &job.partial)
             .map_err(SourceError::io("create a file in", &job.partial))?;
-        let found = each(&place, &[name.clone()], &mut |_, reader| {
+        let found = each(&place, std::slice::from_ref(name), &mut |_, reader| {
             let mut out = inner.as_file();
             io::copy(reader, &mut out).map(|_| ()).map_err(SourceError::io("write", inner.path()))
         })?;
@@ -93,9 +93,7 @@ fn each(archive: &Path, names: &[String], visit: Visit<'_>) -> Result<Vec<bool>,
 
 fn require(found: &[bool], names: &[String], archive: &Path) -> Result<(), SourceError> {
     match found.iter().position(|found| !found) {
-        Some(i) => {
-            Err(SourceError::Absent { file: names[i].clone(), place: archive.display().to_string() })
-        }
+        Some(i) => Err(SourceError::Absent { file: names[i].clone(), place: archive.display().to_string() }),
         None => Ok(()),
     }
 }

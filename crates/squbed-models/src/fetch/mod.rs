@@ -175,8 +175,15 @@ impl Job<'_> {
         self.partial.join(path.replace('/', "__"))
     }
 
-    /// Takes a received and verified file into the stage, converting it if the manifest says so.
+    /// Takes a received and verified file into the stage, converting it if the manifest says so. What cannot
+    /// be taken is removed, so that a full disk does not stay full.
     fn accept(&mut self, wanted: &Wanted<'_>, received: &Path) -> Result<(), SourceError> {
+        self.take(wanted, received).inspect_err(|_| {
+            let _ = fs::remove_file(received);
+        })
+    }
+
+    fn take(&mut self, wanted: &Wanted<'_>, received: &Path) -> Result<(), SourceError> {
         let staged = self.stage().join(&wanted.file.path);
         if let Some(parent) = staged.parent() {
             fs::create_dir_all(parent).map_err(SourceError::io("create", parent))?;
@@ -217,7 +224,8 @@ pub(crate) fn fetch(
     }
 
     let given = options.from.as_ref().map(|path| Source::Folder { path: path.clone() });
-    let sources = given.as_slice().iter().chain(if given.is_some() { &[] } else { manifest.sources.as_slice() });
+    let sources =
+        given.as_slice().iter().chain(if given.is_some() { &[] } else { manifest.sources.as_slice() });
     let partial = models.join(format!(".{}.partial", manifest.name));
     let mut failures = Vec::new();
     for source in sources {

@@ -1,8 +1,7 @@
 //! Archives of Python packages, through the machine's own pip.
 
 use std::{
-    env,
-    fs,
+    env, fs,
     io::{BufRead, BufReader, Read, Seek},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -101,7 +100,8 @@ impl Pip<'_> {
         job: &mut Job<'_>,
     ) -> Result<Option<(ExitStatus, String)>, SourceError> {
         let partial = job.partial.clone();
-        let mut words = tempfile::tempfile_in(&partial).map_err(SourceError::io("create a file in", &partial))?;
+        let mut words =
+            tempfile::tempfile_in(&partial).map_err(SourceError::io("create a file in", &partial))?;
         let stderr = words.try_clone().map_err(SourceError::io("create a file in", &partial))?;
         command
             // Python looks for modules where it starts; this folder is ours and holds none.
@@ -119,7 +119,10 @@ impl Pip<'_> {
         self.follow(&mut child.0, limit, job)?;
         let status = child.0.wait().map_err(SourceError::io("run", program))?;
         let mut said = Vec::new();
-        words.rewind().and_then(|()| words.read_to_end(&mut said)).map_err(SourceError::io("read", partial))?;
+        words
+            .rewind()
+            .and_then(|()| words.read_to_end(&mut said))
+            .map_err(SourceError::io("read", partial))?;
         Ok(Some((status, last_words(&String::from_utf8_lossy(&said), status))))
     }
 

@@ -50,8 +50,19 @@ impl Expected<'_> {
     }
 
     /// Copies all of `reader` to `path`, synced, and checks it. At most one byte beyond the promised size
-    /// is written, so that an archive cannot swell on unpacking.
+    /// is written, so that an archive cannot swell on unpacking, and nothing stays of what fails.
     pub(super) fn receive(
+        &self,
+        reader: impl Read,
+        path: &Path,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<(), SourceError> {
+        self.copy(reader, path, progress).and_then(|()| self.check_file(path)).inspect_err(|_| {
+            let _ = fs::remove_file(path);
+        })
+    }
+
+    fn copy(
         &self,
         reader: impl Read,
         path: &Path,
@@ -71,9 +82,7 @@ impl Expected<'_> {
             done += n as u64;
             progress(Progress::Bytes { file: self.file, done, total: self.size });
         }
-        out.sync_all().map_err(SourceError::io("write", path))?;
-        drop(out);
-        self.check_file(path)
+        out.sync_all().map_err(SourceError::io("write", path))
     }
 }
 

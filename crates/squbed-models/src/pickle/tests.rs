@@ -125,7 +125,9 @@ fn instructions_that_arrays_do_not_need_are_refused() {
 
 #[test]
 fn missing_arguments_are_noticed() {
-    for program in [&b"."[..], b"s.", b"t.", b"R.", b"b.", b"\x94.", b"\x93.", b"}Ns.", b"}(Nu.", b"N(\x85.", b"NN."] {
+    for program in
+        [&b"."[..], b"s.", b"t.", b"R.", b"b.", b"\x94.", b"\x93.", b"}Ns.", b"}(Nu.", b"N(\x85.", b"NN."]
+    {
         assert!(matches!(error_of(program), PickleError::Stack { .. }), "{program:?}: {}", error_of(program));
     }
 }
@@ -153,7 +155,10 @@ fn text_is_utf8() {
 #[test]
 fn arguments_have_their_kind() {
     for program in [&b"NNs."[..], b"NNNs.", b"NN\x93.", b"NNR.", b"NNb.", b"\x8a\x09123456789."] {
-        assert!(matches!(error_of(program), PickleError::Kind { .. } | PickleError::Stack { .. }), "{program:?}");
+        assert!(
+            matches!(error_of(program), PickleError::Kind { .. } | PickleError::Stack { .. }),
+            "{program:?}"
+        );
     }
     let mut p = global("numpy", "dtype");
     p.extend(b"N\x85R.");
@@ -174,7 +179,9 @@ fn long_numbers_keep_their_sign() {
 
 #[test]
 fn element_types_are_listed() {
-    assert!(matches!(array_error("c8", "<", &[], false, &[0; 8]), PickleError::Dtype { dtype, .. } if dtype == "c8"));
+    assert!(
+        matches!(array_error("c8", "<", &[], false, &[0; 8]), PickleError::Dtype { dtype, .. } if dtype == "c8")
+    );
     assert!(matches!(array_error("O8", "|", &[], false, &[0; 8]), PickleError::Dtype { .. }));
 }
 
@@ -192,10 +199,7 @@ fn other_orders_are_refused() {
 
 #[test]
 fn a_shape_has_its_bytes() {
-    assert!(matches!(
-        array_error("f4", "<", &[2, 3], false, &[0; 20]),
-        PickleError::Shape { bytes: 20, .. }
-    ));
+    assert!(matches!(array_error("f4", "<", &[2, 3], false, &[0; 20]), PickleError::Shape { bytes: 20, .. }));
     assert!(matches!(array_error("f4", "<", &[255; 12], false, &[0; 4]), PickleError::Shape { .. }));
 }
 

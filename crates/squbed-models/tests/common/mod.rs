@@ -123,7 +123,8 @@ impl Hub {
         let hub = Self { endpoint, requests: Arc::clone(&requests), faults: Arc::clone(&faults) };
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let (files, requests, faults) = (Arc::clone(&files), Arc::clone(&requests), Arc::clone(&faults));
+                let (files, requests, faults) =
+                    (Arc::clone(&files), Arc::clone(&requests), Arc::clone(&faults));
                 // A client that closes early is no fault of the test.
                 thread::spawn(move || answer(stream.unwrap(), &files, &requests, &faults).ok());
             }
@@ -170,15 +171,18 @@ fn answer(
         return stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     };
     if let Some(Fault::Unavailable) = fault {
-        return stream
-            .write_all(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        return stream.write_all(
+            b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        );
     }
     if let Some(Fault::Silent) = fault {
         thread::sleep(Duration::from_secs(60));
         return Ok(());
     }
     let (status, body) = match range {
-        Some((from, to)) if !matches!(fault, Some(Fault::NoRanges)) => ("206 Partial Content", &file[from..=to]),
+        Some((from, to)) if !matches!(fault, Some(Fault::NoRanges)) => {
+            ("206 Partial Content", &file[from..=to])
+        }
         _ => ("200 OK", &file[..]),
     };
     write!(

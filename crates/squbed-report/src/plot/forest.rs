@@ -2,16 +2,16 @@
 
 use super::{
     Forest, ForestBar,
-    svg::{AXIS, Anchor, BAND, GRID, INK, MUTED, SERIES, SHAPES, Svg, Type, fit},
+    svg::{AXIS, Anchor, BAND, GRID, INK, MUTED, SERIES, SHAPES, Svg, Type, fit, fit_name},
 };
 use crate::format::{UNDEFINED, interval, tau};
 
-const WIDTH: f64 = 520.0;
+const WIDTH: f64 = 440.0;
 /// Ends of the axis from τ = −1 to 1.
-const AXIS_FROM: f64 = 152.0;
-const AXIS_TO: f64 = 384.0;
+const AXIS_FROM: f64 = 134.0;
+const AXIS_TO: f64 = 312.0;
 /// Where the numbers end.
-const NUMBERS: f64 = 512.0;
+const NUMBERS: f64 = 436.0;
 const TOP: f64 = 54.0;
 const GROUP_HEAD: f64 = 24.0;
 const ROW: f64 = 18.0;
@@ -75,7 +75,7 @@ fn row(svg: &mut Svg, top: f64, bar: &ForestBar) {
         Anchor::Start,
         SMALL,
         MUTED,
-        &fit(&bar.method, SMALL.size, AXIS_FROM - 26.0),
+        &fit_name(&bar.method, SMALL.size, AXIS_FROM - 13.0),
     );
     let numbers = if bar.tau.is_nan() {
         format!("{UNDEFINED} undefined")

@@ -31,7 +31,9 @@ pub struct Scatter {
     pub name: String,
     /// First line.
     pub title: String,
-    /// Second line, e.g. τ with its interval.
+    /// Whose numbers these are, at the beginning of the second line; shortened where it is long.
+    pub method: String,
+    /// The rest of the second line, e.g. τ with its interval.
     pub subtitle: String,
     /// Label of the horizontal axis, with unit.
     pub x: String,
@@ -119,6 +121,8 @@ pub fn plot_svg(plot: &Plot) -> String {
 }
 
 /// A plot as PNG on white, `scale` pixels a unit of the SVG (2 suits print), text in the bundled Inter.
+///
+/// Signs that are neither Latin, Greek nor mathematical are missing from the picture; the SVG has them.
 pub fn plot_png(plot: &Plot, scale: f32) -> Result<Vec<u8>, Error> {
     raster::png(plot.name(), &plot_svg(plot), scale)
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Scatter,
-    svg::{AXIS, Anchor, GRID, INK, MARKED, MUTED, SERIES, Shape, Svg, Type, fit},
+    svg::{AXIS, Anchor, GRID, INK, MARKED, MUTED, SERIES, Shape, Svg, Type, fit, fit_name, text_width},
 };
 use crate::format::fixed;
 
@@ -23,15 +23,16 @@ pub(super) fn draw(scatter: &Scatter) -> String {
     let y = Scale::new(points.iter().map(|p| p.y), bottom, top);
 
     let description = format!(
-        "Scatter plot of {} tasks, {} across, {} up. {}",
+        "Scatter plot of {} tasks, {} across, {} up. {} {}",
         points.len(),
         scatter.x,
         scatter.y,
+        scatter.method,
         scatter.subtitle
     );
     let mut svg = Svg::new(WIDTH, HEIGHT, &description);
     svg.text((14.0, 20.0), Anchor::Start, TITLE, INK, &fit(&scatter.title, TITLE.size, WIDTH - 24.0));
-    svg.text((14.0, 38.0), Anchor::Start, LABEL, MUTED, &fit(&scatter.subtitle, LABEL.size, WIDTH - 24.0));
+    svg.text((14.0, 38.0), Anchor::Start, LABEL, MUTED, &second_line(scatter));
 
     for (at, label) in x.ticks() {
         svg.line((at, top), (at, bottom), GRID, 1.0);
@@ -78,6 +79,16 @@ pub(super) fn draw(scatter: &Scatter) -> String {
         svg.text((29.0, 56.0), Anchor::Start, SMALL, MUTED, &scatter.marked);
     }
     svg.finish()
+}
+
+/// The method, as long as there is room beside the figures, and the figures.
+fn second_line(scatter: &Scatter) -> String {
+    let subtitle = fit(&scatter.subtitle, LABEL.size, WIDTH - 24.0);
+    let room = WIDTH - 24.0 - text_width(&subtitle, LABEL.size) - text_width(": ", LABEL.size);
+    match fit_name(&scatter.method, LABEL.size, room) {
+        method if scatter.method.is_empty() || method == "…" => subtitle,
+        method => format!("{method}: {subtitle}"),
+    }
 }
 
 /// Values to places along an axis.
@@ -129,7 +140,8 @@ impl Scale {
         let power = 10f64.powf(rough.log10().floor());
         let step = [1.0, 2.0, 2.5, 5.0, 10.0].iter().map(|s| s * power).find(|s| *s >= 0.8 * rough);
         let Some(step) = step.filter(|s| s.is_finite() && *s > 0.0) else { return Vec::new() };
-        let (first, last) = ((self.low / step).ceil(), (self.high / step).floor());
+        // A billionth of a step forgives the rounding of ends that are ticks themselves.
+        let (first, last) = ((self.low / step - 1e-9).ceil(), (self.high / step + 1e-9).floor());
         let decimals = (0..=9).find(|d| {
             let scaled = step * 10f64.powi(*d);
             (scaled - scaled.round()).abs() < 1e-6 * scaled
@@ -160,7 +172,7 @@ mod tests {
         };
         assert_eq!(labels(0.0, 1.0), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         assert_eq!(labels(-1084.2, -1077.1), ["−1084", "−1082", "−1080", "−1078"]);
-        assert_eq!(labels(3.0, 3.0).len(), 4);
+        assert_eq!(labels(3.0, 3.0), ["2.7", "2.8", "2.9", "3.0", "3.1", "3.2", "3.3"]);
         for (low, high) in [(1e-12, 2e-12), (-1e300, 1e300), (5e-324, 1e-323), (f64::MIN, f64::MAX)] {
             let scale = Scale::new([low, high].into_iter(), 0.0, 100.0);
             assert!(scale.ticks().len() <= 21);

@@ -197,15 +197,40 @@ fn corners(shape: Shape, radius: f64) -> Option<Vec<(f64, f64)>> {
 
 /// About how wide a text is: Inter's digits and lower-case letters average this share of the size.
 pub(super) fn text_width(text: &str, size: f64) -> f64 {
-    text.chars().count() as f64 * size * 0.57
+    text.chars().count() as f64 * size * 0.55
 }
 
-/// The text, cut so that it is about this wide at most.
+/// The text, cut at its end so that it is about this wide at most.
 pub(super) fn fit(text: &str, size: f64, width: f64) -> String {
+    cut(text, size, width, 1.0)
+}
+
+/// The text, cut in its middle: names that begin alike stay apart.
+pub(super) fn fit_name(text: &str, size: f64, width: f64) -> String {
+    cut(text, size, width, 0.5)
+}
+
+/// Keeps what fits; of that, `head` is the share of the beginning.
+fn cut(text: &str, size: f64, width: f64, head: f64) -> String {
     if text_width(text, size) <= width {
         return text.to_owned();
     }
-    let keep = (width / (size * 0.57)) as usize;
-    let cut: String = text.chars().take(keep.saturating_sub(1)).collect();
-    format!("{}…", cut.trim_end())
+    let keep = ((width / text_width("x", size)) as usize).saturating_sub(1);
+    let start = (keep as f64 * head).ceil() as usize;
+    let beginning: String = text.chars().take(start).collect();
+    let end: String = text.chars().skip(text.chars().count() - (keep - start)).collect();
+    format!("{}…{}", beginning.trim_end(), end.trim_start())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_cut() {
+        assert_eq!(fit("short", 10.0, 100.0), "short");
+        assert_eq!(fit("a title that is too long", 10.0, 60.0), "a title t…");
+        assert_eq!(fit_name("mean cosine, colours", 10.0, 60.0), "mean…ours");
+        assert_eq!(fit_name("ÂÊ", 10.0, 6.0), "…");
+    }
 }

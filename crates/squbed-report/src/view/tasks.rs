@@ -263,7 +263,7 @@ fn task_flags(task: &TaskReport) -> Vec<String> {
     let videos: BTreeSet<Flag> = task.latents.iter().flat_map(|z| z.flags.iter().copied()).collect();
     let on_videos = videos.into_iter().map(|f| {
         let count = task.latents.iter().filter(|z| z.flags.contains(&f)).count();
-        format!("videos: {} ({count} of {})", flag(f).0, task.latents.len())
+        format!("videos: {} {count}/{}", flag(f).0, task.latents.len())
     });
     on_prompts.chain(on_videos).collect()
 }

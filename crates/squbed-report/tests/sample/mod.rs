@@ -8,7 +8,12 @@ use squbed_report::{
     Note, Origin, Outcome, Quantity, ReportData, Run, SeedRow, SeedTable, Step, TaskReport, Truth, Verdict,
 };
 
-const METHODS: [&str; 4] = ["default", "paper", "colour histogram", "mean pairwise cosine"];
+const METHODS: [&str; 4] = [
+    "default",
+    "paper",
+    "mean pairwise cosine, colour-histogram-64",
+    "mean pairwise cosine, i3d-kinetics-400",
+];
 const PAIRS: [(Quantity, Quantity); 9] = [
     (Quantity::Aleatoric, Quantity::TrueAleatoric),
     (Quantity::Epistemic, Quantity::TrueEpistemic),
@@ -245,7 +250,7 @@ fn task(rng: &mut ChaCha8Rng, i: usize) -> TaskReport {
                 z + 1
             ),
             entropies: vec![-2100.0 + noise(90.0), -2095.0 + noise(90.0)],
-            flags: if z == 2 && i % 6 == 0 { vec![Flag::Saturated] } else { Vec::new() },
+            flags: if z == 2 && i.is_multiple_of(6) { vec![Flag::Saturated] } else { Vec::new() },
             frames: (0..4)
                 .map(|v| picture(colour, z * 4 + v, &format!("first frame of video {}", v + 1)))
                 .collect(),
