@@ -9,6 +9,7 @@ use std::path::Path;
 use candle_core::{D, DType, Device, Tensor};
 use candle_nn::ops::{layer_norm, softmax_last_dim};
 use serde::Deserialize;
+use squbed_tensor::{Conv3d, Padding3d};
 
 use crate::{error::Error, weights::Weights};
 
@@ -98,11 +99,9 @@ struct Layer {
     heads: usize,
 }
 
-/// `x · weight + bias`, the weight as `[in, out]`.
-struct Linear {
-    weight: Tensor,
-    bias: Tensor,
-}
+/// `x · weight + bias`. A linear map is a convolution whose kernel is one position, and that of
+/// `squbed-tensor` keeps its weights laid out for the processor.
+struct Linear(Conv3d);
 
 struct Norm {
     weight: Tensor,
@@ -183,13 +182,14 @@ impl Bert {
 impl Layer {
     fn load(part: &Part<'_>, config: &BertConfig) -> Result<Self, Error> {
         let (h, wide, eps) = (config.hidden_size, config.intermediate_size, config.layer_norm_eps);
-        let attention = |name| part.linear(&format!("attention.self.{name}"), h, h);
-        let [q, k, v] = [attention("query")?, attention("key")?, attention("value")?];
+        let attention = |leaf, shape: &[usize]| {
+            let parts =
+                ["query", "key", "value"].map(|n| part.tensor(&format!("attention.self.{n}.{leaf}"), shape));
+            let [q, k, v] = parts;
+            Ok::<_, Error>(Tensor::cat(&[q?, k?, v?], 0)?)
+        };
         Ok(Self {
-            qkv: Linear {
-                weight: Tensor::cat(&[q.weight, k.weight, v.weight], 1)?,
-                bias: Tensor::cat(&[q.bias, k.bias, v.bias], 0)?,
-            },
+            qkv: Linear::new(&attention("weight", &[h, h])?, &attention("bias", &[h])?)?,
             attended: part.linear("attention.output.dense", h, h)?,
             attended_norm: part.norm("attention.output.LayerNorm", h, eps)?,
             up: part.linear("intermediate.dense", h, wide)?,
@@ -224,10 +224,17 @@ impl Layer {
 }
 
 impl Linear {
+    /// `weight` is `[out, in]`, as checkpoints have it.
+    fn new(weight: &Tensor, bias: &Tensor) -> Result<Self, Error> {
+        let (output, input) = weight.dims2()?;
+        let kernel = weight.t()?.contiguous()?.reshape((1, 1, 1, input, output))?;
+        Ok(Self(Conv3d::new(&kernel, Some(bias), [1; 3], &Padding3d::Valid, false)?))
+    }
+
     fn forward(&self, x: &Tensor) -> Result<Tensor, Error> {
         let (b, l, width) = x.dims3()?;
-        // One product for the whole batch.
-        let y = x.reshape((b * l, width))?.matmul(&self.weight)?.broadcast_add(&self.bias)?;
+        // One row of positions for the whole batch.
+        let y = self.0.forward(&x.reshape((1, 1, 1, b * l, width))?)?;
         Ok(y.reshape((b, l, ()))?)
     }
 }
@@ -257,8 +264,7 @@ impl Part<'_> {
 
     fn linear(&self, name: &str, input: usize, output: usize) -> Result<Linear, Error> {
         let weight = self.tensor(&format!("{name}.weight"), &[output, input])?;
-        let bias = self.tensor(&format!("{name}.bias"), &[output])?;
-        Ok(Linear { weight: weight.t()?.contiguous()?, bias })
+        Linear::new(&weight, &self.tensor(&format!("{name}.bias"), &[output])?)
     }
 
     fn norm(&self, name: &str, width: usize, eps: f64) -> Result<Norm, Error> {
