@@ -1,5 +1,4 @@
 //! Against ways of computing that share nothing with the expansion.
-#![expect(clippy::print_stdout, reason = "the worst errors are figures to report")]
 
 use squbed_vmf::{Estimator, GroupStatistics, VonMisesFisher, fit, log_sphere_area};
 
