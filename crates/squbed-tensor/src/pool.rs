@@ -136,8 +136,12 @@ impl CpuPass {
         }
         for row in rows {
             match self.kind {
-                // NaN stays: a comparison with it is false both ways.
-                Kind::Max => y.iter_mut().zip(row).for_each(|(y, &x)| *y = if x <= *y { *y } else { x }),
+                // NaN wins on either side.
+                Kind::Max => y.iter_mut().zip(row).for_each(|(y, &x)| {
+                    if x > *y || x.is_nan() {
+                        *y = x;
+                    }
+                }),
                 Kind::Sum => y.iter_mut().zip(row).for_each(|(y, &x)| *y += x),
             }
         }

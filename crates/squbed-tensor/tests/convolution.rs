@@ -264,3 +264,27 @@ fn shapes_that_do_not_fit_are_refused() {
     );
     assert!(max_pool3d(&zeros(&[1, 1, 1, 1, 2]), [2; 3], [1; 3], &Padding3d::Valid).is_err());
 }
+
+#[test]
+fn nan_is_not_lost() {
+    let cpu = Device::Cpu;
+    let mut x = numbers(4 * 6 * 6 * 3, 1);
+    // Inside the volume: each axis of a kernel of 2 has it in two windows.
+    x[((6 + 2) * 6 + 3) * 3] = f32::NAN;
+    let x = Tensor::from_vec(x, (1, 4, 6, 6, 3), &cpu).unwrap();
+    let w = Tensor::from_vec(numbers(27 * 3 * 20, 2), (3, 3, 3, 3, 20), &cpu).unwrap();
+    let holes = |y: &Tensor| {
+        let y: Vec<f64> = y.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+        y.iter().filter(|v| v.is_nan()).count()
+    };
+    for dtype in [DType::F32, DType::F64] {
+        let (x, w) = (x.to_dtype(dtype).unwrap(), w.to_dtype(dtype).unwrap());
+        let y = conv3d(&x, &w, None, [1; 3], &Padding3d::Same, true).unwrap();
+        assert!(holes(&y) >= 20, "{dtype:?}");
+    }
+    // Behind a first element and before others.
+    for kernel in [[1, 1, 2], [2, 2, 2]] {
+        let y = max_pool3d(&x, kernel, [1; 3], &Padding3d::Same).unwrap();
+        assert_eq!(holes(&y), kernel.iter().product::<usize>(), "{kernel:?}");
+    }
+}

@@ -69,10 +69,16 @@ fn halve<'a>(tasks: &[TaskEmbeddings<'a>]) -> Option<Vec<TaskEmbeddings<'a>>> {
 fn self_centred(tasks: &[TaskEmbeddings<'_>], device: &Device) -> Result<Vec<Parts>> {
     let entropy = |groups: &[Group<'_>]| -> Result<Vec<f64>> {
         let centred: Vec<Vec<Vec<f32>>> = groups.iter().map(centre).collect();
-        let rows: Vec<Group<'_>> = centred.iter().map(|g| g.iter().map(Vec::as_slice).collect()).collect();
+        // A row that is the mean itself has no direction left; a group of such rows is a point mass.
+        let rows: Vec<Group<'_>> = centred
+            .iter()
+            .map(|g| g.iter().map(Vec::as_slice).filter(|row| row.iter().any(|x| *x != 0.0)).collect())
+            .collect();
+        let spread: Vec<Group<'_>> = rows.iter().filter(|g| g.len() >= 2).cloned().collect();
         // The plain estimate: the U correction would clip every group of this control to the same value.
-        let fits = fit::fit_groups(&rows, None, Estimator::Exact, device)?;
-        Ok(fits.into_iter().map(|f| f.entropy).collect())
+        let mut fits = fit::fit_groups(&spread, None, Estimator::Exact, device)?.into_iter();
+        let entropy_of = |g: &Group<'_>| if g.len() < 2 { None } else { fits.next().map(|f| f.entropy) };
+        Ok(rows.iter().map(entropy_of).map(|h| h.unwrap_or(f64::NEG_INFINITY)).collect())
     };
     let prompts: Vec<Group<'_>> = tasks.iter().map(|t| t.prompts.clone()).collect();
     let aleatoric = entropy(&prompts)?;

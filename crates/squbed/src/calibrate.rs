@@ -64,7 +64,7 @@ pub struct Calibration {
     pub total_accuracy: Option<Correlation>,
     /// The paper's plain sum with accuracy.
     pub total_accuracy_sum: Option<Correlation>,
-    /// Sum of z-scores with accuracy.
+    /// Sum of z-scores with accuracy; absent where a part is infinite, since it has no z-scores then.
     pub total_accuracy_zscore: Option<Correlation>,
     /// Aleatoric part with accuracy.
     pub aleatoric_accuracy: Option<Correlation>,
@@ -200,7 +200,11 @@ pub fn calibrate(
         truth,
         total_accuracy: against(rank_sum(&a, &e))?,
         total_accuracy_sum: against(add(&a, &e))?,
-        total_accuracy_zscore: against(zscore_sum(&a, &e))?,
+        total_accuracy_zscore: if a.iter().chain(&e).all(|h| h.is_finite()) {
+            against(zscore_sum(&a, &e))?
+        } else {
+            None
+        },
         aleatoric_accuracy: against(a.clone())?,
         epistemic_accuracy: against(e.clone())?,
         total_aleatoric: tau(&sum, &aleatoric)?,
@@ -260,6 +264,16 @@ mod tests {
         assert!(c.truth.is_none());
         let none = calibrate(&parts, &BTreeMap::new(), None, Resampling::default()).unwrap();
         assert!(none.total_accuracy.is_none());
+    }
+
+    #[test]
+    fn a_point_mass_leaves_ranks_and_no_z_scores() {
+        let mut parts = parts(6);
+        parts[2].aleatoric = f64::NEG_INFINITY;
+        let accuracy = parts.iter().map(|p| (p.id.clone(), p.epistemic)).collect();
+        let c = calibrate(&parts, &accuracy, None, Resampling::default()).unwrap();
+        assert_eq!(c.total_accuracy.unwrap().n, 6);
+        assert!(c.total_accuracy_zscore.is_none());
     }
 
     #[test]

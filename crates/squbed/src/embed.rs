@@ -125,6 +125,9 @@ pub fn embed_videos(
     batch: usize,
     progress: &dyn Progress,
 ) -> Result<(Embeddings, Embeddings, Work)> {
+    if batch == 0 {
+        return Err(Error::TooSmall { name: "batch", value: batch, least: 1 });
+    }
     let histogram_identity = baseline::histogram_identity(encoder.sampling());
     let mut video_cache = open(cache, encoder.identity())?;
     let mut histogram_cache = open(cache, &histogram_identity)?;

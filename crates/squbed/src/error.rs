@@ -78,6 +78,16 @@ pub enum Error {
         /// The first setting that differs.
         key: String,
     },
+    /// Videos that stand where others are to be made.
+    #[error("{} holds videos of {there}, not of {here}", path.display())]
+    OtherVideos {
+        /// Their folder.
+        path: PathBuf,
+        /// What made them.
+        there: String,
+        /// What is to make them now.
+        here: String,
+    },
     /// Two embeddings of one group have different widths.
     #[error("an embedding has {got} numbers where others have {expected}")]
     Width {
@@ -189,6 +199,18 @@ impl Error {
         match self {
             Self::OtherExperiment { .. } => {
                 Some("choose another `out`, or restore that setting to continue the run".to_owned())
+            }
+            Self::OtherVideos { .. } => {
+                Some("choose another folder for the videos, or remove this one".to_owned())
+            }
+            Self::Read { path, source } if source.kind() == io::ErrorKind::NotFound => {
+                match path.file_name().and_then(|name| name.to_str()) {
+                    Some("calibration.json") => {
+                        Some("run `squbed calibrate` on this folder first".to_owned())
+                    }
+                    Some("method.json") => Some("run `squbed estimate` into this folder first".to_owned()),
+                    _ => None,
+                }
             }
             Self::TooFewSamples { .. } => Some(
                 "generate more, or remove the task; if videos failed, failures.jsonl says why".to_owned(),

@@ -215,6 +215,8 @@ pub fn run(
     squbed_store::write_accuracy(out, &scores)?;
     let (embedded, left_out) = embed::gather(&tasks, &texts, &videos);
     failures.extend(left_out);
+    // Before anything that can still end the run.
+    write_failures(out, &["generate", "embed", "estimate"], &failures)?;
     let histograms = embed::gather(&tasks, &texts, &histograms).0;
     write_baselines(out, &videos.identity().name, &embedded, &histograms)?;
     write_variants(out, &ablation::variants(&embedded, &histograms, &encoders.device)?)?;
@@ -244,7 +246,6 @@ pub fn run(
         calibrate_folder(out, Resampling { resamples: experiment.resamples, seed: experiment.seed })?;
     record.made = crate::machine::now();
     write_json(&out.join("run.json"), &record)?;
-    write_failures(out, &failures)?;
     Ok(Outcome { out: out.clone(), calibration, record, failures })
 }
 
@@ -419,10 +420,24 @@ pub fn write_estimate(folder: &Path, estimate: &method::Estimate, in_force: &Met
     let metadata = serde_json::to_value(in_force)
         .map_err(|source| Error::Encode { what: "the method's options", source: Box::new(source) })?;
     squbed_store::write_uncertainty(folder, &estimate.tasks, &metadata)?;
-    if let Some(basis) = &estimate.basis {
-        basis.save(&folder.join("basis.safetensors"))?;
+    let basis_file = folder.join("basis.safetensors");
+    match &estimate.basis {
+        Some(basis) => basis.save(&basis_file)?,
+        None => remove(basis_file)?,
     }
     write_json(&folder.join("method.json"), in_force)
+}
+
+/// Takes `calibration.json` away, which speaks of uncertainties or accuracies that are no longer there.
+pub fn forget_calibration(out: &Path) -> Result<()> {
+    remove(out.join("calibration.json"))
+}
+
+fn remove(path: PathBuf) -> Result<()> {
+    match std::fs::remove_file(&path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::Write { path, source }),
+        _ => Ok(()),
+    }
 }
 
 fn write_baselines(
@@ -546,14 +561,14 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     serde_json::from_str(&text).map_err(|source| Error::Json { path: path.to_owned(), source })
 }
 
-/// Writes `failures.jsonl`, or takes an older one away where nothing failed.
-pub fn write_failures(out: &Path, failures: &[Failure]) -> Result<()> {
+/// Replaces the rows of `steps` in `failures.jsonl`; rows of other steps stay, and a file without rows goes.
+pub fn write_failures(out: &Path, steps: &[&str], failures: &[Failure]) -> Result<()> {
     let path = out.join(FAILURES);
-    if !failures.is_empty() {
-        return Ok(squbed_store::write_json_lines(&path, failures)?);
+    let mut rows = squbed_store::read_failures(&path)?;
+    rows.retain(|row| !steps.contains(&row.step.as_str()));
+    rows.extend_from_slice(failures);
+    if !rows.is_empty() {
+        return Ok(squbed_store::write_json_lines(&path, &rows)?);
     }
-    match std::fs::remove_file(&path) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::Write { path, source }),
-        _ => Ok(()),
-    }
+    remove(path)
 }

@@ -56,6 +56,12 @@ pub struct Generated {
 /// Gives each latent prompt that has no videos `m` of them, in
 /// `folder/<task>/latent_<i>/gen_video_<k>.mp4`; a file that stands there is kept, since files appear
 /// whole or not at all. A video that fails is recorded and left out; the others go on.
+///
+/// `made_by.txt` in the folder and `prompt.txt` beside the videos say whose they are.
+///
+/// # Errors
+///
+/// Videos of another model, seed or prompt in their place; a folder that cannot be written.
 pub fn generate(
     tasks: &mut [Task],
     generator: &dyn VideoGenerator,
@@ -70,9 +76,11 @@ pub fn generate(
         out: PathBuf,
     }
     let mut jobs = Vec::new();
+    claim(&folder.join("made_by.txt"), &format!("{}, seed {seed}", generator.describe()))?;
     for task in tasks.iter() {
         for (i, latent) in task.latents.iter().enumerate().filter(|(_, z)| z.videos.is_empty()) {
             let folder = folder.join(file_name(&task.id)).join(format!("latent_{i}"));
+            claim(&folder.join("prompt.txt"), &latent.prompt)?;
             jobs.extend((0..m).map(|k| Job {
                 prompt: &latent.prompt,
                 seed: squbed_sim::sample_seed(seed, &task.id, i, k),
@@ -85,9 +93,8 @@ pub fn generate(
     let failures: Vec<Failure> = missing
         .par_iter()
         .filter_map(|job| {
-            let made = make_parent(&job.out).map_err(Into::into).and_then(|()| {
-                generator.generate(&GenerateRequest { prompt: job.prompt, seed: job.seed, out: &job.out })
-            });
+            let request = GenerateRequest { prompt: job.prompt, seed: job.seed, out: &job.out };
+            let made = generator.generate(&request);
             progress.advance(1);
             made.err().map(|error| Failure::new("generate", &job.out.display().to_string(), &*error))
         })
@@ -108,9 +115,20 @@ pub fn generate(
     Ok(generated)
 }
 
-fn make_parent(path: &Path) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.to_owned(), source })
+/// Writes who made what a folder holds, or finds that it was the same.
+fn claim(path: &Path, here: &str) -> Result<()> {
+    match std::fs::read_to_string(path) {
+        Ok(there) if there == here => Ok(()),
+        Ok(there) => Err(Error::OtherVideos {
+            path: path.parent().unwrap_or(Path::new("")).to_owned(),
+            there: format!("“{there}”"),
+            here: format!("“{here}”"),
+        }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Ok(squbed_store::write_atomic(path, here)?)
+        }
+        Err(source) => Err(Error::Read { path: path.to_owned(), source }),
+    }
 }
 
 /// A task's id as the name of a folder: itself where it is plain, else its plain characters and eight
@@ -192,6 +210,14 @@ mod tests {
         assert!(videos().all(|p| p.starts_with(folder.path()) && p.exists()));
         let (_, again) = run();
         assert_eq!((again.reused, again.made), (7, 1));
+        // Another seed, and another prompt, do not pass for these.
+        let mut other = tasks.clone();
+        other.iter_mut().flat_map(|t| &mut t.latents).for_each(|z| z.videos.clear());
+        let seed = generate(&mut other, &model, 2, 2, folder.path(), &Silent).unwrap_err();
+        assert!(matches!(seed, Error::OtherVideos { .. }) && seed.to_string().contains("seed 1"), "{seed}");
+        other[0].latents[1].prompt = "a dog".to_owned();
+        let prompt = generate(&mut other, &model, 2, 1, folder.path(), &Silent).unwrap_err();
+        assert!(prompt.to_string().contains("a dog"), "{prompt}");
         let mut seeds: Vec<String> = tasks
             .iter()
             .flat_map(|t| &t.latents)

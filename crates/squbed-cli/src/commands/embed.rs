@@ -172,9 +172,6 @@ impl Video {
         if self.files.is_empty() {
             bail!("no video files are given");
         }
-        if self.batch == 0 {
-            bail!("--batch is 0; it must be at least 1");
-        }
         let (device, dtype) = super::place(common)?;
         let name = self.encoder.name()?;
         let encoder = ModelStore::new(None)
@@ -194,11 +191,11 @@ impl Video {
             .map(|path| embeddings.video(path).map_or_else(|| vec![f32::NAN; dim], <[f32]>::to_vec))
             .collect();
         if work.failures.len() == paths.len() {
-            super::record_failures(parent(&self.encoder.out), &work.failures, &bars)?;
+            super::record_failures(parent(&self.encoder.out), &["embed"], &work.failures, &bars)?;
             bail!("none of the {} video(s) could be embedded: {}", paths.len(), work.failures[0].error);
         }
         write_rows(&self.encoder.out, &rows)?;
-        super::record_failures(parent(&self.encoder.out), &work.failures, &bars)
+        super::record_failures(parent(&self.encoder.out), &["embed"], &work.failures, &bars)
     }
 }
 

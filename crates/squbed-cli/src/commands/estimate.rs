@@ -106,6 +106,7 @@ impl Estimate {
         };
         run::write_estimate(&input.out.join(self.preset.to_string()), &estimate, &in_force)?;
         squbed::store::write_tasks(&input.out.join("tasks.jsonl"), &tasks).map_err(squbed::Error::from)?;
+        run::forget_calibration(&input.out)?;
         let rows: Vec<UncertaintyRow<'_>> = estimate
             .tasks
             .iter()
@@ -118,7 +119,7 @@ impl Estimate {
             .collect();
         Records::list(&rows)?.print(common.format)?;
         let failures: Vec<_> = work.failures.into_iter().chain(left_out).collect();
-        super::record_failures(&input.out, &failures, &bars)
+        super::record_failures(&input.out, &["embed", "estimate"], &failures, &bars)
     }
 }
 
@@ -135,7 +136,8 @@ impl Score {
         let scores = accuracy::cosine_scores(&tasks, &videos);
         std::fs::create_dir_all(&input.out)?;
         squbed::store::write_accuracy(&input.out, &scores).map_err(squbed::Error::from)?;
+        run::forget_calibration(&input.out)?;
         Records::list(&scores)?.print(common.format)?;
-        super::record_failures(&input.out, &work.failures, &bars)
+        super::record_failures(&input.out, &["embed"], &work.failures, &bars)
     }
 }

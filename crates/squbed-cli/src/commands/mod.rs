@@ -36,9 +36,14 @@ pub(crate) fn command_line() -> String {
     format!("squbed {}", words.join(" "))
 }
 
-/// Writes `failures.jsonl` into `folder`, says so, and gives the command's end.
-pub(crate) fn record_failures(folder: &Path, failures: &[Failure], bars: &Bars) -> anyhow::Result<Done> {
-    squbed::run::write_failures(folder, failures)?;
+/// Replaces the rows of `steps` in `failures.jsonl` of `folder`, says so, and gives the command's end.
+pub(crate) fn record_failures(
+    folder: &Path,
+    steps: &[&str],
+    failures: &[Failure],
+    bars: &Bars,
+) -> anyhow::Result<Done> {
+    squbed::run::write_failures(folder, steps, failures)?;
     if failures.is_empty() {
         return Ok(Done::Whole);
     }

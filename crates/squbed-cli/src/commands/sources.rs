@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use clap::Args;
 use squbed::{
+    progress::Progress,
     sim::{World, WorldSpec},
     steps,
     store::{read_tasks, write_tasks},
@@ -92,7 +93,11 @@ impl Generate {
         let generator = closed_world(&self.generator, &self.world)?.generator();
         let bars = Bars::new(common.quiet);
         let made = steps::generate(&mut tasks, &generator, self.m, self.seed, &folder, &bars)?;
+        if made.reused > 0 {
+            bars.note(&format!("{} of {} videos reused", made.reused, made.reused + made.made));
+        }
         write_tasks(&self.out, &tasks).map_err(squbed::Error::from)?;
-        super::record_failures(self.out.parent().unwrap_or(Path::new("")), &made.failures, &bars)
+        let folder = self.out.parent().unwrap_or(Path::new(""));
+        super::record_failures(folder, &["generate"], &made.failures, &bars)
     }
 }

@@ -94,7 +94,8 @@ impl Packed {
                     // SAFETY: each position × panel belongs to one task, and lies within `y`'s capacity.
                     let row = unsafe { out.row((first + i) * cout + panel.first, panel.channels) };
                     for (y, &sum) in row.iter_mut().zip(sums) {
-                        y.write(if relu { sum.max(0.0) } else { sum });
+                        // Not `max`, which would turn NaN into 0.
+                        y.write(if relu && sum < 0.0 { 0.0 } else { sum });
                     }
                 }
             },

@@ -124,7 +124,8 @@ impl Conv3d {
             y = y.broadcast_add(bias)?;
         }
         if self.relu {
-            y = y.relu()?;
+            // Not Candle's relu, which turns NaN into 0.
+            y = y.lt(0.0)?.where_cond(&y.zeros_like()?, &y)?;
         }
         Ok(y.reshape((b, axes[0].out, axes[1].out, axes[2].out, cout))?)
     }

@@ -1,6 +1,7 @@
 //! A calibration in the report's words.
 
 use squbed_report::{Bound, Method, MethodOption, Origin, Quantity, SeedRow, SeedTable};
+use squbed_vmf::Estimator;
 
 use super::Context;
 use crate::{
@@ -28,36 +29,34 @@ pub(super) fn preset_method(
         origin,
         reason: reason.to_owned(),
     };
-    let paper = preset == Preset::Paper;
-    let basis = match (in_force.options.projection, in_force.components) {
-        (Projection::None, _) => "none".to_owned(),
-        (Projection::Corpus { centred, .. }, k) => format!(
-            "corpus-wide PCA of the prompts, {}, {} components",
-            if centred { "centred" } else { "not centred" },
-            k.unwrap_or(0)
+    let changed = in_force.options != preset.into();
+    let (estimator, estimator_reason) = match in_force.options.estimator {
+        Estimator::Sra => (Origin::Paper, "the closed form that the paper cites"),
+        Estimator::U => (
+            Origin::Ours,
+            "exact κ of the bias-corrected r̄: the plug-in is biased by up to 27 nats at m = 10",
+        ),
+        _ => (Origin::Ours, "asked for in place of the preset's"),
+    };
+    let (basis, basis_origin, basis_reason) = match in_force.options.projection {
+        Projection::None => (
+            "none".to_owned(),
+            Origin::Ours,
+            "the instability that the paper avoids by PCA is gone with this arithmetic",
+        ),
+        Projection::Corpus { centred, .. } => (
+            format!(
+                "corpus-wide PCA of the prompts, {}, {} components",
+                if centred { "centred" } else { "not centred" },
+                in_force.components.unwrap_or(0)
+            ),
+            Origin::Paper,
+            "PCA on the prompt embeddings is the paper's; its basis, centring and width are ours: the paper gives none",
         ),
     };
     let options = vec![
-        option(
-            "κ estimator",
-            in_force.options.estimator.to_string(),
-            if paper { Origin::Paper } else { Origin::Ours },
-            if paper {
-                "the closed form that the paper cites"
-            } else {
-                "exact κ of the bias-corrected r̄: the plug-in is biased by up to 27 nats at m = 10"
-            },
-        ),
-        option(
-            "projection",
-            basis,
-            if paper { Origin::Paper } else { Origin::Ours },
-            if paper {
-                "PCA on the prompt embeddings is the paper's; its basis, centring and width are ours: the paper gives none"
-            } else {
-                "the instability that the paper avoids by PCA is gone with this arithmetic"
-            },
-        ),
+        option("κ estimator", in_force.options.estimator.to_string(), estimator, estimator_reason),
+        option("projection", basis, basis_origin, basis_reason),
         option(
             "text encoder",
             in_force.text_encoder.name.clone(),
@@ -76,12 +75,15 @@ pub(super) fn preset_method(
     ];
     Method {
         key: preset.to_string(),
-        about: if paper {
-            "The paper to the letter where it is explicit."
-        } else {
-            "The paper's method with exact κ, the U correction and no projection."
-        }
-        .to_owned(),
+        about: match (preset, changed) {
+            (Preset::Paper, false) => "The paper to the letter where it is explicit.".to_owned(),
+            (Preset::Default, false) => {
+                "The paper's method with exact κ, the U correction and no projection.".to_owned()
+            }
+            (_, true) => {
+                format!("The {preset} preset with options changed by hand; see the options in force.")
+            }
+        },
         unit: "nats".to_owned(),
         options,
         correlations: correlations(calibration, scope),
