@@ -1,22 +1,30 @@
 //! `squbed`: how far can a text-to-video model be trusted on a prompt?
 //!
-//! Data goes to stdout, all else to stderr. Exit codes: 0 success, 1 the user's input, 2 the program's own
-//! fault, 3 finished, but items failed or a floor of the demonstration was missed.
+//! Data goes to stdout, all else to stderr: progress and notes where that is a terminal, warnings and errors always.
+//! Exit codes: 0 success, 1 the user's input, 2 the program's own fault, 3 finished, but items failed or a floor of
+//! the demonstration was missed.
 
 mod commands;
 mod output;
 mod progress;
 
-use std::{io::Write, panic, process::ExitCode};
+use std::{panic, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 use squbed::Fault;
 
 use commands::{calibrate, demo, devices, embed, estimate, models, probe, run, sim, sources, stats, vmf};
 
+/// Variables that decide where models are and come from, for `--help`.
+const ENVIRONMENT: &str = "\
+Environment:
+  SQUBED_HOME    Where models and test videos are kept; else squbed in the user's cache folder
+  SQUBED_MODELS  Folders with manifests of your own, each FOLDER/NAME/model.toml, separated as in PATH;
+                 one of a known name replaces that model";
+
 /// Uncertainty of text-to-video models: S-QUBED on Candle.
 #[derive(Parser)]
-#[command(name = "squbed", version, propagate_version = true, max_term_width = 100)]
+#[command(name = "squbed", version, propagate_version = true, max_term_width = 100, after_help = ENVIRONMENT)]
 struct Cli {
     #[command(flatten)]
     common: Common,
@@ -30,7 +38,7 @@ struct Common {
     /// Where encoders run: auto, cpu, cuda, cuda:N or metal.
     #[arg(long, global = true, default_value = "auto")]
     device: String,
-    /// Arithmetic of the encoders: auto, f32, f16 or bf16.
+    /// Arithmetic of the encoders: auto (f32), f32, or on a GPU f16 or bf16.
     #[arg(long, global = true, default_value = "auto")]
     dtype: String,
     /// Threads of the CPU in use; all where not given.
@@ -39,7 +47,7 @@ struct Common {
     /// Form of the data on stdout.
     #[arg(long, global = true, value_enum, default_value = "table")]
     format: output::Format,
-    /// No progress on stderr.
+    /// No progress and no notes on stderr. They are shown on a terminal only; warnings and errors always are.
     #[arg(long, short, global = true)]
     quiet: bool,
 }
@@ -71,7 +79,7 @@ enum Command {
     /// What a video file holds.
     Probe(probe::Probe),
     /// Encoders: what is known, what is present.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = ENVIRONMENT)]
     Models(models::Models),
     /// The von Mises–Fisher distribution.
     #[command(subcommand)]
@@ -134,25 +142,31 @@ fn dispatch(cli: Cli) -> anyhow::Result<Done> {
 
 /// Says what failed, why and what to do next; returns the exit code.
 fn explain(error: &anyhow::Error) -> u8 {
-    let mut err = std::io::stderr().lock();
-    let mut layers: Vec<String> = Vec::new();
-    for layer in error.chain().map(ToString::to_string) {
-        // Transparent layers repeat the one below; say each thing once.
-        if layers.last() != Some(&layer) {
-            layers.push(layer);
-        }
-    }
-    // A closed stderr leaves nobody to tell.
-    let _ = writeln!(err, "error: {}", layers[0]);
-    for cause in &layers[1..] {
-        let _ = writeln!(err, "  because: {cause}");
-    }
     let known = error.chain().find_map(|e| e.downcast_ref::<squbed::Error>());
-    if let Some(hint) = known.and_then(squbed::Error::hint) {
-        let _ = writeln!(err, "hint: {hint}");
-    }
-    match known.map(squbed::Error::fault) {
-        Some(Fault::Program) => 2,
-        _ => 1,
+    let fault = known.map(squbed::Error::fault);
+    let hint = match fault {
+        Some(Fault::Program) => Some(
+            "this is a fault of the program, not of your input; please report it with the command line"
+                .to_owned(),
+        ),
+        _ => known.and_then(squbed::Error::hint),
+    };
+    output::tell("error", &squbed::core::causes(error.as_ref()), hint.as_deref());
+    if fault == Some(Fault::Program) { 2 } else { 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use squbed::tensor::{DType, Device, Tensor};
+
+    use super::*;
+
+    #[test]
+    fn a_tensor_operation_that_fails_is_the_program_s_fault() {
+        let flat = Tensor::zeros(3, DType::F32, &Device::Cpu).unwrap();
+        let error = squbed::embed::to_rows(&flat).unwrap_err();
+        assert_eq!(explain(&anyhow::Error::from(error).context("cannot embed x.npy")), 2);
+        let missing = squbed::embed::read_tensor("nowhere.npy".as_ref()).unwrap_err();
+        assert_eq!(explain(&missing.into()), 1);
     }
 }

@@ -80,14 +80,23 @@ impl Records {
             }
             Format::Table => {
                 let mut table = comfy_table::Table::new();
-                table.load_style(comfy_table::presets::NOTHING).set_header(&self.keys);
+                let columns: Vec<usize> = (0..self.keys.len()).filter(|&i| self.says_something(i)).collect();
+                table
+                    .load_style(comfy_table::presets::NOTHING)
+                    .set_header(columns.iter().map(|&i| &self.keys[i]));
                 for row in &self.rows {
-                    table.add_row(row.iter().map(plain));
+                    table.add_row(columns.iter().map(|&i| plain(&row[i])));
                 }
                 writeln!(out, "{}", table.trim_fmt())?;
             }
         }
         Ok(())
+    }
+
+    /// Whether a column is anything but empty lists, such as those of flags where none is set.
+    fn says_something(&self, column: usize) -> bool {
+        let empty = |value: &Value| value.as_array().is_some_and(Vec::is_empty);
+        self.rows.is_empty() || !self.rows.iter().all(|row| empty(&row[column]))
     }
 
     fn object(&self, row: &[Value]) -> String {
@@ -106,7 +115,10 @@ fn plain(value: &Value) -> String {
     match value {
         Value::Null => "–".to_owned(),
         Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(" "),
+        Value::Array(items) => {
+            let between = if items.iter().any(Value::is_string) { ", " } else { " " };
+            items.iter().map(plain).collect::<Vec<_>>().join(between)
+        }
         other => other.to_string(),
     }
 }
@@ -133,6 +145,21 @@ impl<'de> Deserialize<'de> for Fields {
             }
         }
         deserializer.deserialize_map(Ordered)
+    }
+}
+
+/// Tells of an error or a warning on stderr: what, the causes below it, and what to do next.
+pub(crate) fn tell(kind: &str, layers: &[String], hint: Option<&str>) {
+    let mut err = io::stderr().lock();
+    let mut line = |text: &str| {
+        // A closed stderr leaves nobody to tell.
+        let _ = writeln!(err, "{text}");
+    };
+    for (i, layer) in layers.iter().enumerate() {
+        line(&if i == 0 { format!("{kind}: {layer}") } else { format!("  because: {layer}") });
+    }
+    if let Some(hint) = hint {
+        line(&format!("hint: {hint}"));
     }
 }
 

@@ -1,6 +1,7 @@
-//! Progress on stderr, where it is a terminal.
+//! Progress and notes on stderr where it is a terminal, warnings always.
 
 use std::{
+    io::{IsTerminal, Write},
     sync::Mutex,
     time::{Duration, Instant},
 };
@@ -8,7 +9,8 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 use squbed::progress::Progress;
 
-/// Bars with rates for steps of over two seconds; on anything that is no terminal, nothing but notes.
+/// Bars with rates for steps of over two seconds, and notes. With `--quiet`, and where stderr is no terminal, there
+/// are neither: a log or a pipe gets warnings and errors alone.
 pub(crate) struct Bars {
     quiet: bool,
     current: Mutex<Option<Step>>,
@@ -28,7 +30,26 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Bars {
     pub(crate) fn new(quiet: bool) -> Self {
-        Self { quiet, current: Mutex::new(None) }
+        Self { quiet: quiet || !std::io::stderr().is_terminal(), current: Mutex::new(None) }
+    }
+
+    /// Something that went wrong and that the user has to know of, quiet or not.
+    pub(crate) fn warn(&self, message: &str) {
+        self.write(&format!("warning: {message}"));
+    }
+
+    /// A line that does not run into a bar.
+    fn write(&self, line: &str) {
+        let write = || {
+            // A closed stderr leaves nobody to tell.
+            let _ = writeln!(std::io::stderr(), "{line}");
+        };
+        match self.current.lock() {
+            Ok(current) if current.as_ref().is_some_and(|step| step.drawn) => {
+                current.iter().for_each(|step| step.bar.suspend(write));
+            }
+            _ => write(),
+        }
     }
 
     fn step(&self, act: impl FnOnce(&mut Step)) {
@@ -58,7 +79,6 @@ impl Progress for Bars {
         self.step(|step| {
             if !self.quiet && !step.drawn && step.started.elapsed() > PATIENCE {
                 let done = step.bar.position();
-                // indicatif draws nothing where stderr is no terminal.
                 step.bar = ProgressBar::new(step.total).with_elapsed(step.started.elapsed());
                 step.bar.set_style(style(&step.unit));
                 step.bar.set_message(step.name.clone());
@@ -76,9 +96,7 @@ impl Progress for Bars {
 
     fn note(&self, message: &str) {
         if !self.quiet {
-            use std::io::Write;
-            // A closed stderr leaves nobody to tell.
-            let _ = writeln!(std::io::stderr(), "{message}");
+            self.write(message);
         }
     }
 }

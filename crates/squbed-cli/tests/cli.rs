@@ -9,8 +9,27 @@ use std::{
 
 use serde_json::Value;
 
+#[path = "cli/models.rs"]
+mod models;
+#[path = "cli/steps.rs"]
+mod steps;
+#[path = "cli/tensor.rs"]
+mod tensor;
+
 fn squbed(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_squbed")).args(arguments).output().unwrap()
+    squbed_with(&[], arguments)
+}
+
+/// The program with variables in its environment.
+fn squbed_with(variables: &[(&str, &str)], arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_squbed"));
+    command.args(arguments).envs(variables.iter().copied()).output().unwrap()
+}
+
+/// Exit code, stdout and stderr.
+fn ended(output: Output) -> (i32, String, String) {
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
 fn with_stdin(arguments: &[&str], input: &str) -> Output {

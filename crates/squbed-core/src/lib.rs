@@ -8,6 +8,7 @@
 //!
 //! Nothing here does I/O or knows a tensor library.
 
+mod causes;
 mod clip;
 mod encoder;
 pub mod float;
@@ -16,6 +17,7 @@ mod sampling;
 mod source;
 mod task;
 
+pub use causes::causes;
 pub use clip::{Clip, ClipError, Frame};
 pub use encoder::EncoderIdentity;
 pub use result::{AccuracyScore, Flag, GroupFit, TaskUncertainty};

@@ -11,19 +11,20 @@ use crate::{
     },
     error::Error,
     manifest::Architecture,
+    prepared::Prepared,
     weights::Weights,
 };
 
 /// Clips that pass through I3D at once; the first layers of one take about 100 MB.
 const CLIPS: usize = 4;
 
-/// Which output of a network.
+/// Which output of a network; [`Architecture::heads`] tells which it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Head {
-    /// What the architecture's embeddings are: of `bert` the mean over the mask, not normalised, of `i3d` the
-    /// pooled features.
+    /// What the architecture's embeddings are: of `bert` what the model's module files say, and of bare weights the
+    /// mean over the mask, not normalised; of `i3d` the pooled features.
     Embedding,
-    /// The features before any projection.
+    /// The embedding before it is normalised; the same where nothing normalises it.
     Features,
     /// Class scores.
     Logits,
@@ -45,23 +46,6 @@ impl FromStr for Architecture {
 impl fmt::Display for Architecture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-impl FromStr for Head {
-    type Err = Error;
-
-    fn from_str(given: &str) -> Result<Self, Error> {
-        Ok(match given {
-            "embedding" => Self::Embedding,
-            "features" => Self::Features,
-            "logits" => Self::Logits,
-            "pooled" => Self::Pooled,
-            _ => {
-                let known = "embedding, features, logits, pooled";
-                return Err(Error::Head { architecture: "the program", given: given.to_owned(), known });
-            }
-        })
     }
 }
 
@@ -100,6 +84,9 @@ pub fn load_arch(
             let config = BertConfig::parse(file, &bytes)?;
             Ok(Network::Bert(Bert::load(&Weights::open(weights)?, &config, device, dtype)?))
         }
+        Architecture::I3d if config.is_some() => {
+            Err(Error::NeedlessConfig { architecture: architecture.name() })
+        }
         Architecture::I3d => Ok(Network::I3d(I3d::load(&Weights::open(weights)?, device, dtype)?)),
     }
 }
@@ -113,25 +100,21 @@ impl Network {
         }
     }
 
-    /// An output `[b, d]` in f32 of an input that is already preprocessed: token ids `[b, l]` with an optional
-    /// mask `[b, l]` of ones and zeros, or clips `[b, 3, t, h, w]`.
-    pub fn forward_tensor(&self, x: &Tensor, mask: Option<&Tensor>, head: Head) -> Result<Tensor, Error> {
-        match self {
-            Self::Bert(bert) => {
-                let known = "embedding";
-                if head != Head::Embedding {
-                    return Err(Error::Head { architecture: "bert", given: head.to_string(), known });
-                }
-                match mask {
-                    Some(mask) if mask.dims() != x.dims() => {
-                        let expected = "a mask of the shape of its token ids";
-                        Err(Error::Input { architecture: "bert", expected, actual: mask.dims().to_vec() })
-                    }
-                    _ => masked_mean(&bert.forward(x, mask)?, mask),
-                }
+    /// An output `[b, d]` in f32 of an input that is already preprocessed.
+    ///
+    /// # Errors
+    ///
+    /// An output that the architecture does not have, an input of the other modality, token ids beyond the
+    /// vocabulary or the longest sequence.
+    pub fn forward_tensor(&self, input: &Prepared, head: Head) -> Result<Tensor, Error> {
+        let architecture = self.architecture();
+        architecture.check_head(head)?;
+        match (self, input) {
+            (Self::Bert(bert), Prepared::Tokens(tokens)) => {
+                masked_mean(&bert.forward(tokens.ids(), tokens.mask())?, tokens.mask())
             }
-            Self::I3d(i3d) => {
-                let clips = channels_last(x)?;
+            (Self::I3d(i3d), Prepared::Clips(clips)) => {
+                let clips = clips.tensor().permute((0, 2, 3, 4, 1))?.contiguous()?;
                 let rows = clips.dim(0)?;
                 let parts = (0..rows).step_by(CLIPS).map(|start| {
                     let output = i3d.forward(&clips.narrow(0, start, CLIPS.min(rows - start))?)?;
@@ -139,17 +122,11 @@ impl Network {
                 });
                 Ok(Tensor::cat(&parts.collect::<Result<Vec<_>, Error>>()?, 0)?)
             }
-        }
-    }
-}
-
-/// `[b, 3, t, h, w]` to `[b, t, h, w, 3]`.
-fn channels_last(x: &Tensor) -> Result<Tensor, Error> {
-    match x.dims() {
-        &[_, 3, _, _, _] if x.elem_count() > 0 => Ok(x.permute((0, 2, 3, 4, 1))?.contiguous()?),
-        dims => {
-            let expected = "clips [b, 3, t, h, w]";
-            Err(Error::Input { architecture: "i3d", expected, actual: dims.to_vec() })
+            (_, input) => Err(Error::Modality {
+                name: architecture.name().to_owned(),
+                takes: architecture.modality(),
+                wanted: input.modality(),
+            }),
         }
     }
 }

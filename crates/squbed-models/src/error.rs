@@ -1,13 +1,13 @@
 //! What can go wrong with models.
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, sync::Arc};
 
-use squbed_core::EncoderIdentity;
+use squbed_core::{EncoderIdentity, causes};
 use squbed_tensor::EncodeError;
 
 use crate::{
-    fetch::{SourceFailure, one_line},
-    manifest::ManifestError,
+    fetch::{SourceError, SourceFailure},
+    manifest::{ManifestError, Modality},
 };
 
 /// An error of this crate.
@@ -30,6 +30,17 @@ pub enum Error {
         /// The name in it.
         name: String,
     },
+    /// The manifest of a model that is asked for was refused when the manifests were read.
+    #[error(transparent)]
+    Refused(Arc<Error>),
+    /// A folder that should hold manifests cannot be read.
+    #[error("cannot read the manifests in {folder}, a folder that SQUBED_MODELS names", folder = folder.display())]
+    Manifests {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// No manifest has this name.
     #[error("there is no model `{name}`; known are {known}")]
     UnknownModel {
@@ -44,12 +55,12 @@ pub enum Error {
         /// The model.
         name: String,
         /// What it takes.
-        takes: &'static str,
+        takes: Modality,
         /// What it was to take.
-        wanted: &'static str,
+        wanted: Modality,
     },
     /// A file of a model is not on this machine.
-    #[error("model `{model}` is not complete: {file} is missing; run `squbed models fetch {model}`", file = file.display())]
+    #[error("model `{model}` is not complete: {file} is missing; {}", fetch_remedy(&[model]), file = file.display())]
     Missing {
         /// The model.
         model: String,
@@ -58,7 +69,8 @@ pub enum Error {
     },
     /// A file of a model is not what its manifest promises.
     #[error(
-        "{file} has sha256 {actual}, not {expected}; it is damaged: run `squbed models fetch {model}`",
+        "{file} has sha256 {actual}, not {expected}: it is damaged; {}",
+        fetch_remedy(&[model]),
         file = file.display()
     )]
     Digest {
@@ -83,14 +95,31 @@ pub enum Error {
     },
     /// No source gave the model.
     #[error(
-        "no source gave model `{model}`:{failures}\nput its files into a folder and run `squbed models fetch {model} --from FOLDER`",
-        failures = list(failures)
+        "no source gave model `{model}`:{failures}\nput its files into a folder and {remedy} --from FOLDER`",
+        failures = list(failures),
+        remedy = fetch_remedy(&[model]).trim_end_matches('`')
     )]
     Fetch {
         /// The model.
         model: String,
         /// Each source and why it failed, in the order tried.
         failures: Vec<SourceFailure>,
+    },
+    /// The folder or archive that was named did not give the model.
+    #[error(
+        "{place} did not give model `{model}`: {failure}\nput that right, or leave --from away to fetch from: {sources}",
+        place = place.display(),
+        failure = causes(failure).join(": "),
+    )]
+    FetchFrom {
+        /// The model.
+        model: String,
+        /// The folder or archive.
+        place: PathBuf,
+        /// Why it did not.
+        failure: SourceError,
+        /// The sources of the manifest, in words.
+        sources: String,
     },
     /// Nowhere to keep models.
     #[error("there is no place for models: set SQUBED_HOME to a folder")]
@@ -195,6 +224,12 @@ pub enum Error {
         /// The architecture.
         architecture: &'static str,
     },
+    /// An architecture has no configuration file.
+    #[error("architecture {architecture} has no config.json; leave --config away")]
+    NeedlessConfig {
+        /// The architecture.
+        architecture: &'static str,
+    },
     /// An output that an architecture does not have.
     #[error("{architecture} has no output `{given}`; it has {known}")]
     Head {
@@ -203,7 +238,7 @@ pub enum Error {
         /// The output asked for.
         given: String,
         /// The outputs it has.
-        known: &'static str,
+        known: String,
     },
     /// An input of the wrong shape.
     #[error("{architecture} takes {expected}, not {actual:?}")]
@@ -215,15 +250,53 @@ pub enum Error {
         /// The shape given.
         actual: Vec<usize>,
     },
+    /// An input of another kind of numbers.
+    #[error("{what} are {expected}, not {actual}")]
+    InputKind {
+        /// The input.
+        what: &'static str,
+        /// The kind that it has to be.
+        expected: &'static str,
+        /// The kind given.
+        actual: &'static str,
+    },
+    /// NaN or infinity in an input.
+    #[error("the clips hold {value:?} at {position:?}; every number must be finite in f32")]
+    NotFinite {
+        /// Index on each axis, from 0.
+        position: Vec<usize>,
+        /// What stands there.
+        value: f64,
+    },
     /// A token that the vocabulary does not have.
-    #[error("token id {id} in row {row} is not in the vocabulary of {vocabulary}")]
+    #[error("token id {id} in row {row}, column {column}, is not in the vocabulary of {vocabulary}")]
     TokenId {
         /// The token.
         id: i64,
         /// Row of the batch, from 0.
         row: usize,
+        /// Place in the row, from 0.
+        column: usize,
         /// Size of the vocabulary.
         vocabulary: usize,
+    },
+    /// A mask of another shape than its token ids.
+    #[error("the mask has shape {actual:?}; it must be that of the token ids, {expected:?}")]
+    MaskShape {
+        /// Shape of the token ids.
+        expected: Vec<usize>,
+        /// Shape given.
+        actual: Vec<usize>,
+    },
+    /// A number that says neither token nor padding.
+    #[error("the mask holds {value} in row {row}, column {column}; write 1 for a token and 0 for padding")]
+    MaskValue {
+        /// Row of the batch, from 0.
+        row: usize,
+        /// Place in the row, from 0.
+        column: usize,
+        /// What stands there.
+        value: f64,
     },
     /// A row of a mask that keeps nothing.
     #[error("row {row} of the mask keeps no token")]
@@ -239,12 +312,21 @@ pub enum Error {
         /// What is wrong with it.
         source: squbed_frame::Error,
     },
-    /// A tensor operation failed.
-    #[error("a tensor operation failed")]
-    Candle(#[from] candle_core::Error),
-    /// An operation of `squbed-tensor` failed.
+    /// An operation on tensors failed.
     #[error("a tensor operation failed")]
     Tensor(#[from] squbed_tensor::Error),
+}
+
+impl From<candle_core::Error> for Error {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Tensor(error.into())
+    }
+}
+
+/// What brings models to this machine, or mends them there.
+pub fn fetch_remedy(models: &[impl AsRef<str>]) -> String {
+    let names: Vec<&str> = models.iter().map(AsRef::as_ref).collect();
+    format!("run `squbed models fetch {}`", names.join(" "))
 }
 
 impl Error {
@@ -261,5 +343,5 @@ pub(crate) fn encode_error(identity: &EncoderIdentity, error: Error) -> EncodeEr
 }
 
 fn list(failures: &[SourceFailure]) -> String {
-    failures.iter().map(|f| format!("\n  {}: {}", f.source, one_line(&f.error))).collect()
+    failures.iter().map(|f| format!("\n  {}: {}", f.source, causes(&f.error).join(": "))).collect()
 }

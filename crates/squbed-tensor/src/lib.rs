@@ -19,7 +19,7 @@ mod statistics;
 pub use candle_core::{DType, Device, Tensor};
 pub use conv::{Conv3d, conv3d};
 pub use encoder::{EncodeError, TextEncoder, VideoEncoder};
-pub use error::{Error, Result};
+pub use error::{CandleError, Error, Result};
 pub use padding::Padding3d;
 pub use pool::{avg_pool3d, max_pool3d};
 pub use statistics::{group_statistics, is_saturated};

@@ -116,7 +116,7 @@ impl Pca {
         write().map_err(|error: candle_core::Error| {
             // The first error is the one to tell of.
             let _ = std::fs::remove_file(&temporary);
-            Error::from(error)
+            Error::File { operation: "write", path: path.to_owned(), source: error.into() }
         })
     }
 
@@ -126,7 +126,9 @@ impl Pca {
     ///
     /// A file that cannot be read or is no basis.
     pub fn load(path: &Path, device: &Device) -> Result<Self> {
-        let mut tensors = candle_core::safetensors::load(path, &Device::Cpu)?;
+        let mut tensors = candle_core::safetensors::load(path, &Device::Cpu).map_err(|error| {
+            Error::File { operation: "read", path: path.to_owned(), source: error.into() }
+        })?;
         let mut take = |name: &str| tensors.remove(name).map(|t| t.to_dtype(DType::F64)).transpose();
         let lacking = Error::NoBasis { reason: "the file lacks basis, variances or total_variance" };
         let (Some(basis), Some(variances), Some(total)) =
@@ -167,7 +169,16 @@ struct Spectrum {
 
 impl Spectrum {
     fn of(x: &Tensor, centred: bool) -> Result<Self> {
-        let (n, d) = x.dims2()?;
+        let &[n, d] = x.dims() else {
+            return Err(Error::Shape {
+                operation: "pca",
+                expected: "rows [n, d]",
+                actual: x.dims().to_vec(),
+            });
+        };
+        if n * d == 0 {
+            return Err(Error::NoBasis { reason: "there are no embeddings" });
+        }
         let x = x.to_dtype(width(x.device()))?;
         let mean = if centred { Some(x.mean_keepdim(0)?) } else { None };
         let rows = match &mean {

@@ -10,7 +10,8 @@ use crate::{
     padding::Axis,
 };
 
-/// Largest element of each window, `[b, t, h, w, c]` to `[b, t′, h′, w′, c]`; padding counts as −∞.
+/// Largest element of each window, `[b, t, h, w, c]` to `[b, t′, h′, w′, c]`; padding counts as −∞, and a window with
+/// a NaN gives NaN.
 ///
 /// # Errors
 ///
@@ -89,11 +90,22 @@ fn plain_pass(x: &Tensor, dim: usize, axis: &Axis, kind: Kind) -> Result<Tensor>
     for tap in 1..axis.kernel {
         let next = every(&padded, dim, tap, axis)?;
         y = match kind {
-            Kind::Max => y.maximum(&next)?,
+            Kind::Max => larger(&y, &next)?,
             Kind::Sum => (y + next)?,
         };
     }
     Ok(y)
+}
+
+/// The larger of two, NaN where either is.
+///
+/// Not Candle's `maximum`: on the CPU it passes over a NaN on its right (`if a < b { b } else { a }`), on CUDA in f32
+/// and f64 over one on either side (`fmaxf`). A comparison with NaN is false, so the first choice below takes a NaN
+/// of `b`, the second keeps one of `a`. Metal's kernels are compiled with fast arithmetic, which leaves comparisons
+/// with NaN undefined; there a NaN shows in the sums of the convolutions alone.
+fn larger(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    let larger = a.ge(b)?.where_cond(a, b)?;
+    Ok(a.eq(a)?.where_cond(&larger, a)?)
 }
 
 struct CpuPass {

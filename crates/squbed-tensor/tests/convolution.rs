@@ -282,9 +282,12 @@ fn nan_is_not_lost() {
         let y = conv3d(&x, &w, None, [1; 3], &Padding3d::Same, true).unwrap();
         assert!(holes(&y) >= 20, "{dtype:?}");
     }
-    // Behind a first element and before others.
-    for kernel in [[1, 1, 2], [2, 2, 2]] {
-        let y = max_pool3d(&x, kernel, [1; 3], &Padding3d::Same).unwrap();
-        assert_eq!(holes(&y), kernel.iter().product::<usize>(), "{kernel:?}");
+    // Behind a first element and before others; f64 and f16 take the path of other devices.
+    for (kernel, dtype) in [[1, 1, 2], [2, 2, 2], [3, 3, 3]]
+        .into_iter()
+        .flat_map(|kernel| [DType::F32, DType::F64, DType::F16].map(|dtype| (kernel, dtype)))
+    {
+        let y = max_pool3d(&x.to_dtype(dtype).unwrap(), kernel, [1; 3], &Padding3d::Same).unwrap();
+        assert_eq!(holes(&y), kernel.iter().product::<usize>(), "{kernel:?}, {dtype:?}");
     }
 }

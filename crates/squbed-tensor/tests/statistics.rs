@@ -149,7 +149,15 @@ fn more_components_than_the_rank_are_refused() {
     assert_eq!(Pca::fit_at_most(&x, 64, false).unwrap().components(), 5);
     assert!(Pca::fit(&x, 0, true).is_err());
     let same = Tensor::ones((4, 3), DType::F32, &Device::Cpu).unwrap();
-    assert!(matches!(Pca::fit_at_most(&same, 2, true), Err(Error::NoBasis { .. })));
+    assert_eq!(
+        Pca::fit_at_most(&same, 2, true).unwrap_err().to_string(),
+        "no basis can be found: all embeddings are the same"
+    );
+    for none in [(0, 3), (0, 0)] {
+        let none = Tensor::zeros(none, DType::F32, &Device::Cpu).unwrap();
+        let error = Pca::fit_at_most(&none, 2, true).unwrap_err().to_string();
+        assert_eq!(error, "no basis can be found: there are no embeddings");
+    }
 }
 
 #[test]
@@ -166,6 +174,9 @@ fn a_basis_survives_its_file() {
         assert_eq!(rows(&pca), rows(&back));
     }
     std::fs::write(&path, b"no basis").unwrap();
-    assert!(Pca::load(&path, &Device::Cpu).is_err());
+    assert!(matches!(Pca::load(&path, &Device::Cpu), Err(Error::File { operation: "read", .. })));
+    let nowhere = folder.join("no such folder").join("basis.safetensors");
+    let error = Pca::fit(&x, 3, true).unwrap().save(&nowhere).unwrap_err();
+    assert!(matches!(error, Error::File { operation: "write", .. }), "{error}");
     std::fs::remove_dir_all(&folder).unwrap();
 }

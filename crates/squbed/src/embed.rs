@@ -1,15 +1,15 @@
 //! Embeddings of prompts and videos, computed once and kept in a cache.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     time::Instant,
 };
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 use squbed_core::{Clip, EncoderIdentity, Task};
-use squbed_store::{EmbeddingCache, EmbeddingRow, Failure};
+use squbed_store::{EmbeddingCache, EmbeddingRow, Failure, NpyData};
 use squbed_tensor::{TextEncoder, VideoEncoder};
 
 use crate::{
@@ -134,7 +134,7 @@ pub fn embed_videos(
     let mut videos = Embeddings::new(encoder.identity().clone());
     let mut histograms = Embeddings::new(histogram_identity);
 
-    let (digests, mut failures) = digest_files(paths);
+    let (digests, mut failures) = digest_files(paths, progress);
     let mut sources: BTreeMap<String, &Path> = BTreeMap::new();
     let mut order = Vec::new();
     for &path in paths {
@@ -145,11 +145,11 @@ pub fn embed_videos(
     }
     videos.digests.clone_from(&digests);
     histograms.digests = digests;
-    let without_video = take_cached(&mut video_cache, &order, &mut videos)?;
-    let without_histogram = take_cached(&mut histogram_cache, &order, &mut histograms)?;
+    take_cached(&mut video_cache, &order, &mut videos)?;
+    take_cached(&mut histogram_cache, &order, &mut histograms)?;
     let missing: Vec<String> = order
         .iter()
-        .filter(|d| without_video.contains(d) || without_histogram.contains(d))
+        .filter(|d| !(videos.rows.contains_key(*d) && histograms.rows.contains_key(*d)))
         .cloned()
         .collect();
 
@@ -225,14 +225,19 @@ fn decode(path: &Path, encoder: &dyn VideoEncoder) -> Result<DecodedInput, Failu
 }
 
 /// Content digests of the files that can be read, and the failures of the others.
-fn digest_files(paths: &[&Path]) -> (BTreeMap<PathBuf, String>, Vec<Failure>) {
-    let distinct: std::collections::BTreeSet<&Path> = paths.iter().copied().collect();
+fn digest_files(paths: &[&Path], progress: &dyn Progress) -> (BTreeMap<PathBuf, String>, Vec<Failure>) {
+    let distinct: BTreeSet<&Path> = paths.iter().copied().collect();
+    let distinct: Vec<&Path> = distinct.into_iter().collect();
+    progress.begin("hash videos", distinct.len() as u64, "files");
     let results: Vec<(&Path, Result<String, squbed_store::Error>)> = distinct
-        .into_iter()
-        .collect::<Vec<_>>()
         .into_par_iter()
-        .map(|path| (path, squbed_store::digest_file(path)))
+        .map(|path| {
+            let digest = digest_video(path);
+            progress.advance(1);
+            (path, digest)
+        })
         .collect();
+    progress.end();
     let mut digests = BTreeMap::new();
     let mut failures = Vec::new();
     for (path, result) in results {
@@ -244,6 +249,25 @@ fn digest_files(paths: &[&Path]) -> (BTreeMap<PathBuf, String>, Vec<Failure>) {
         }
     }
     (digests, failures)
+}
+
+/// The digest of a video's content: of a file its bytes, of a folder of frames the names and bytes of its files, since
+/// the names give the order.
+fn digest_video(path: &Path) -> Result<String, squbed_store::Error> {
+    if !path.is_dir() {
+        return squbed_store::digest_file(path);
+    }
+    let unreadable = |source| squbed_store::Error::Io { operation: "read", path: path.to_owned(), source };
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(path).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        if entry.path().is_file() {
+            files.insert(entry.file_name(), squbed_store::digest_file(&entry.path())?);
+        }
+    }
+    let listed: String =
+        files.iter().map(|(name, digest)| format!("{digest} {}\n", name.to_string_lossy())).collect();
+    Ok(squbed_store::digest_text(&listed))
 }
 
 /// Moves what the cache holds into `embeddings` and returns the digests that it does not hold.
@@ -282,10 +306,30 @@ fn store(
     Ok(())
 }
 
+/// The array of a `.npy` file as it is, on the CPU.
+///
+/// # Errors
+///
+/// A file that cannot be read, or of another type than f32, f64 and i64.
+pub fn read_tensor(path: &Path) -> Result<Tensor> {
+    let (shape, data) = squbed_store::read_npy(path)?.into_parts();
+    let tensor = match data {
+        NpyData::F32(x) => Tensor::from_vec(x, shape, &Device::Cpu),
+        NpyData::F64(x) => Tensor::from_vec(x, shape, &Device::Cpu),
+        NpyData::I64(x) => Tensor::from_vec(x, shape, &Device::Cpu),
+    };
+    Ok(tensor.map_err(squbed_tensor::Error::from)?)
+}
+
 /// A `[b, d]` tensor's rows on the host.
 pub fn to_rows(x: &Tensor) -> Result<Vec<Vec<f32>>> {
     let rows = || x.to_dtype(DType::F32)?.to_vec2::<f32>();
     Ok(rows().map_err(squbed_tensor::Error::from)?)
+}
+
+/// The videos of the tasks' latent prompts, in order: all that an estimate needs.
+pub fn generated_videos(tasks: &[Task]) -> Vec<&Path> {
+    tasks.iter().flat_map(|t| &t.latents).flat_map(|z| &z.videos).map(PathBuf::as_path).collect()
 }
 
 /// The embeddings of each task that has all it needs; the others with what is missing.
@@ -328,5 +372,162 @@ fn gather_one<'a>(
     match groups.iter().map(Vec::len).min() {
         Some(m) if m >= 2 => Ok(TaskEmbeddings { id: &task.id, prompts, videos: groups }),
         m => Err(Error::TooFewSamples { task: task.id.clone(), n: task.latents.len(), m: m.unwrap_or(0) }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use squbed_core::{BoxError, Frame, LatentPrompt, Sampling};
+    use squbed_tensor::EncodeError;
+
+    use super::*;
+    use crate::progress::Silent;
+
+    /// The mean colour of a clip of one frame.
+    struct MeanColour(EncoderIdentity, Sampling, Mutex<usize>);
+
+    impl MeanColour {
+        fn new() -> Self {
+            let identity = EncoderIdentity {
+                name: "mean-colour".to_owned(),
+                weights_sha256: "0".repeat(64),
+                preprocessing: "none/1".to_owned(),
+                sampling: "uniform:1".to_owned(),
+                head: "embedding".to_owned(),
+                dtype: "f32".to_owned(),
+                dim: 3,
+            };
+            Self(identity, "uniform:1".parse().unwrap(), Mutex::new(0))
+        }
+
+        /// Clips embedded since the last call.
+        fn embedded(&self) -> usize {
+            std::mem::take(&mut *self.2.lock().unwrap())
+        }
+    }
+
+    impl VideoEncoder for MeanColour {
+        fn identity(&self) -> &EncoderIdentity {
+            &self.0
+        }
+
+        fn sampling(&self) -> &Sampling {
+            &self.1
+        }
+
+        fn preprocess(&self, clip: &Clip) -> Result<Tensor, EncodeError> {
+            let frame: &Frame = &clip.frames()[0];
+            let numbers: Vec<f32> = frame.rgb().iter().map(|&x| x.into()).collect();
+            Tensor::from_vec(numbers, (1, frame.height(), frame.width(), 3), &Device::Cpu).map_err(|e| {
+                let source: BoxError = Box::new(squbed_tensor::Error::from(e));
+                EncodeError { encoder: self.0.name.clone(), source }
+            })
+        }
+
+        fn embed(&self, batch: &Tensor) -> Result<Tensor, EncodeError> {
+            *self.2.lock().unwrap() += batch.dims()[0];
+            Ok(batch.mean((1, 2, 3)).unwrap())
+        }
+    }
+
+    /// A folder of one picture of one grey, which is read as a video.
+    fn video(folder: &Path, grey: u8) -> PathBuf {
+        let path = folder.join(format!("grey-{grey}"));
+        std::fs::create_dir_all(&path).unwrap();
+        image::RgbImage::from_pixel(8, 8, image::Rgb([grey; 3])).save(path.join("0.png")).unwrap();
+        path
+    }
+
+    /// Steps that began, and what advanced in each.
+    #[derive(Default)]
+    struct Steps(Mutex<Vec<(String, u64, u64)>>);
+
+    impl Progress for Steps {
+        fn begin(&self, step: &str, total: u64, _: &str) {
+            self.0.lock().unwrap().push((step.to_owned(), total, 0));
+        }
+
+        fn advance(&self, by: u64) {
+            self.0.lock().unwrap().last_mut().unwrap().2 += by;
+        }
+
+        fn end(&self) {}
+
+        fn note(&self, _: &str) {}
+    }
+
+    #[test]
+    fn videos_are_hashed_and_embedded_with_progress_and_folders_of_frames_are_videos() {
+        let folder = tempfile::tempdir().unwrap();
+        let videos: Vec<PathBuf> = [10, 200].map(|grey| video(folder.path(), grey)).to_vec();
+        let paths: Vec<&Path> = [0, 1, 0].map(|i| videos[i].as_path()).to_vec();
+        let steps = Steps::default();
+        let (embeddings, _, work) = embed_videos(&paths, &MeanColour::new(), None, 4, &steps).unwrap();
+        assert!(work.failures.is_empty(), "{:?}", work.failures);
+        for (path, grey) in videos.iter().zip([10.0, 200.0]) {
+            assert_eq!(embeddings.video(path), Some(&[grey; 3][..]));
+        }
+        let steps = steps.0.into_inner().unwrap();
+        assert_eq!(steps, [("hash videos".to_owned(), 2, 2), ("embed videos".to_owned(), 2, 2)]);
+    }
+
+    #[test]
+    fn a_folder_of_frames_is_known_by_its_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = video(folder.path(), 1);
+        let before = digest_video(&path).unwrap();
+        let moved = folder.path().join("moved");
+        std::fs::rename(&path, &moved).unwrap();
+        assert_eq!(digest_video(&moved).unwrap(), before);
+        std::fs::rename(moved.join("0.png"), moved.join("1.png")).unwrap();
+        assert_ne!(digest_video(&moved).unwrap(), before, "names give the order");
+        assert_ne!(digest_video(&video(folder.path(), 2)).unwrap(), before);
+        assert!(digest_video(&folder.path().join("nowhere")).is_err());
+    }
+
+    /// What lacks in either cache is decoded again, in the order given; the rest is reused.
+    #[test]
+    fn a_video_is_reused_where_both_its_embeddings_are_cached() {
+        let folder = tempfile::tempdir().unwrap();
+        let videos: Vec<PathBuf> = (0..6).map(|i| video(folder.path(), 40 * i)).collect();
+        let paths: Vec<&Path> = videos.iter().map(PathBuf::as_path).collect();
+        let encoder = MeanColour::new();
+        let histogram = baseline::histogram_identity(encoder.sampling());
+        // Of the first two the cache holds everything, of the third the histogram alone.
+        let cache = folder.path().join("cache");
+        let embed = |paths: &[&Path]| embed_videos(paths, &encoder, Some(&cache), 2, &Silent).unwrap();
+        embed(&paths[..2]);
+        let (_, histograms, _) = embed_videos(&paths[2..3], &encoder, None, 2, &Silent).unwrap();
+        let row = EmbeddingRow {
+            digest: digest_video(paths[2]).unwrap(),
+            source: "2".to_owned(),
+            frames: 1,
+            warnings: Vec::new(),
+            embedding: histograms.video(paths[2]).unwrap().to_vec(),
+        };
+        EmbeddingCache::open(&cache, &histogram).unwrap().append(&[row]).unwrap();
+        encoder.embedded();
+        let (embeddings, _, work) = embed(&paths);
+        assert_eq!((work.reused, work.computed, encoder.embedded()), (2, 4, 4));
+        assert!(paths.iter().all(|path| embeddings.video(path).is_some()));
+        assert_eq!(embed(&paths).2.computed, 0);
+    }
+
+    #[test]
+    fn an_estimate_needs_no_ground_truth() {
+        let task = Task {
+            id: "t".to_owned(),
+            prompt: "x".to_owned(),
+            dataset: None,
+            category: None,
+            ground_truth: Some("truth.mp4".into()),
+            latents: vec![LatentPrompt {
+                prompt: "z".to_owned(),
+                videos: vec!["a.mp4".into(), "b.mp4".into()],
+            }],
+        };
+        assert_eq!(generated_videos(&[task]), [Path::new("a.mp4"), Path::new("b.mp4")]);
     }
 }

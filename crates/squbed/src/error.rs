@@ -215,9 +215,9 @@ impl Error {
             Self::TooFewSamples { .. } => Some(
                 "generate more, or remove the task; if videos failed, failures.jsonl says why".to_owned(),
             ),
-            Self::NotEmbedded { .. } => Some(
-                "run `squbed embed text` and `squbed embed video` with the same --cache first".to_owned(),
-            ),
+            Self::NotEmbedded { .. } => {
+                Some("run the same command again; what the cache lacks is embedded then".to_owned())
+            }
             Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => Some(
                 "the disk is full; free some room and run the same command again, finished work is kept"
                     .to_owned(),
@@ -226,11 +226,40 @@ impl Error {
         }
     }
 
-    /// Whose fault it is.
+    /// Whose fault it is. What a user may get wrong with a tensor is checked before Candle sees it, so that an
+    /// operation of Candle's that fails is the program's fault, however deep it lies.
     pub fn fault(&self) -> Fault {
-        match self {
-            Self::Encode { .. } => Fault::Program,
-            _ => Fault::Input,
+        let of_candle = |error: &squbed_tensor::Error| matches!(error, squbed_tensor::Error::Candle(_));
+        // Transparent variants give the cause of what they hold, not what they hold.
+        let own = matches!(self, Self::Encode { .. }) || matches!(self, Self::Tensor(e) if of_candle(e));
+        let mut causes = std::iter::successors(std::error::Error::source(self), |error| error.source());
+        if own || causes.any(|error| error.downcast_ref().is_some_and(of_candle)) {
+            Fault::Program
+        } else {
+            Fault::Input
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use squbed_tensor::EncodeError;
+
+    use super::*;
+
+    #[test]
+    fn a_failed_operation_of_candle_s_is_the_program_s_fault_at_any_depth() {
+        let candle = || candle_core::Error::Msg("shapes do not fit".to_owned());
+        let models = || squbed_models::Error::from(candle());
+        let encoder = EncodeError { encoder: "i3d".to_owned(), source: Box::new(models()) };
+        let faults: Vec<Error> =
+            vec![squbed_tensor::Error::from(candle()).into(), models().into(), encoder.into()];
+        for error in &faults {
+            assert_eq!(error.fault(), Fault::Program, "{error}");
+            let told = squbed_core::causes(error);
+            assert_eq!(told.last().map(String::as_str), Some("shapes do not fit"), "{told:?}");
+        }
+        let device = squbed_tensor::device::select_device("gpu").unwrap_err();
+        assert_eq!(Error::from(device).fault(), Fault::Input);
     }
 }

@@ -99,7 +99,7 @@ impl Demo {
         Records::list(&rows)?.print(common.format)?;
         let missed = floors.iter().filter(|f| !f.holds).count();
         if missed > 0 {
-            bars.note(&format!("{missed} floor(s) missed; the report says which"));
+            bars.warn(&format!("{missed} floor(s) missed; the report says which"));
         }
         bars.note(&format!("report: {}", report.display()));
         let whole = missed == 0 && outcomes.iter().all(|o| o.failures.is_empty());

@@ -8,11 +8,10 @@ use std::{
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use squbed::{
-    embed::{embed_videos, to_rows},
-    models::{Architecture, Head, ModelStore, load_arch},
+    embed::{embed_videos, read_tensor, to_rows},
+    models::{Architecture, Clips, Modality, ModelStore, Prepared, Tokens, load_arch},
     progress::Progress,
-    store::{NpyArray, NpyData, read_npy, write_npy},
-    tensor::Tensor,
+    store::{NpyArray, NpyData, write_npy},
 };
 
 use crate::{Common, Done, progress::Bars};
@@ -40,13 +39,14 @@ struct Encoder {
     /// The checkpoint's config.json, where the architecture needs it.
     #[arg(long, requires = "arch")]
     config: Option<PathBuf>,
-    /// Already preprocessed input, a .npy file: [B,3,T,H,W] f32 for video, token ids [B,L] i64 for text.
+    /// Already preprocessed input in place of text or files, a .npy file: clips [B,3,T,H,W] of finite f32 (f64 is
+    /// converted), or token ids [B,L] i64. I3D averages over windows that take 9 frames of 193×193; of a smaller
+    /// clip they are cut to what is there, and a warning says so.
     #[arg(long)]
     tensor: Option<PathBuf>,
-    /// Attention mask of token ids, [B,L], 1 for a token.
-    #[arg(long, requires = "tensor")]
-    mask: Option<PathBuf>,
-    /// embedding, features, logits or pooled, as the architecture has them.
+    /// Output of --tensor. bert: embedding (of a --model what its module files say, of an --arch the mean over the
+    /// mask, not normalised) or features (the same before any normalisation). i3d: embedding, features and pooled
+    /// (all three the 1024 pooled features), or logits.
     #[arg(long, default_value = "embedding", requires = "tensor")]
     output: String,
     /// Where the embeddings go, a .npy file of f32.
@@ -61,19 +61,23 @@ pub(crate) struct Text {
     /// Each line of stdin is a JSON string, so that any text can be carried.
     #[arg(long, conflicts_with = "tensor")]
     json_lines: bool,
+    /// Mask of the token ids, [B,L]: 1 for a token, 0 for padding, at least one token a row.
+    #[arg(long, requires = "tensor")]
+    mask: Option<PathBuf>,
 }
 
 #[derive(Args)]
 pub(crate) struct Video {
     #[command(flatten)]
     encoder: Encoder,
-    /// Video files, in the order of the output's rows.
+    /// Video files, or folders of frames, in the order of the output's rows.
+    #[arg(conflicts_with = "tensor")]
     files: Vec<PathBuf>,
     /// Keep embeddings here, and reuse what is there.
     #[arg(long, conflicts_with = "tensor")]
     cache: Option<PathBuf>,
     /// Videos a batch.
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 4, conflicts_with = "tensor")]
     batch: usize,
 }
 
@@ -87,32 +91,49 @@ impl Embed {
 }
 
 impl Encoder {
-    /// Embeds `--tensor`, if there is one.
-    fn embed_tensor(&self, common: &Common) -> anyhow::Result<Option<Done>> {
-        let Some(path) = &self.tensor else { return Ok(None) };
+    /// Embeds what `--tensor` gives.
+    fn embed_tensor(
+        &self,
+        tensor: &Path,
+        mask: Option<&Path>,
+        wanted: Modality,
+        common: &Common,
+    ) -> anyhow::Result<Done> {
         let (device, dtype) = super::place(common)?;
-        let load = |path: &Path| -> anyhow::Result<Tensor> {
-            let array = read_npy(path).map_err(squbed::Error::from)?;
-            to_tensor(array, &device).with_context(|| path.display().to_string())
-        };
-        let input = load(path)?;
-        let mask = self.mask.as_deref().map(load).transpose()?;
-        let head: Head = self.output.parse().map_err(squbed::Error::from)?;
-        let output = match (&self.model, &self.arch, &self.weights) {
-            (Some(name), _, _) => {
-                let store = ModelStore::new(None).map_err(squbed::Error::from)?;
-                store.embed_tensor(name, &input, mask.as_ref(), head, &device, dtype)
-            }
-            (None, Some(arch), Some(weights)) => arch
-                .parse::<Architecture>()
-                .and_then(|arch| load_arch(arch, weights, self.config.as_deref(), &device, dtype))
-                .and_then(|network| network.forward_tensor(&input, mask.as_ref(), head)),
+        let store = ModelStore::new(None).map_err(squbed::Error::from)?;
+        let architecture = match (&self.model, &self.arch) {
+            (Some(name), _) => store.manifest(name).map(|manifest| manifest.architecture),
+            (None, Some(arch)) => arch.parse(),
             // clap demands one of the two.
-            _ => bail!("give --model, or --arch with --weights"),
+            (None, None) => bail!("give --model, or --arch with --weights"),
         };
-        let output = output.map_err(squbed::Error::from)?;
+        let architecture: Architecture = architecture.map_err(squbed::Error::from)?;
+        if architecture.modality() != wanted {
+            let command = if wanted == Modality::Text { "video" } else { "text" };
+            bail!(
+                "`{}` takes {}, not {wanted}; use `squbed embed {command}`",
+                self.model.as_deref().unwrap_or(architecture.name()),
+                architecture.modality(),
+            );
+        }
+        let head = architecture.head(&self.output).map_err(squbed::Error::from)?;
+        let input = prepared(tensor, mask, wanted)?;
+        let output = match (&self.model, &self.weights) {
+            (Some(name), _) => store.embed_tensor(name, &input, head, &device, dtype),
+            (None, Some(weights)) => load_arch(architecture, weights, self.config.as_deref(), &device, dtype)
+                .and_then(|network| network.forward_tensor(&input, head)),
+            (None, None) => bail!("--arch {architecture} needs --weights"),
+        };
+        let output = output
+            .map_err(squbed::Error::from)
+            .with_context(|| format!("cannot embed {}", tensor.display()))?;
+        if let (Prepared::Clips(clips), Architecture::I3d) = (&input, architecture)
+            && let Some(remark) = clips.remark_for_i3d()
+        {
+            Bars::new(common.quiet).warn(&remark);
+        }
         write_rows(&self.out, &to_rows(&output)?)?;
-        Ok(Some(Done::Whole))
+        Ok(Done::Whole)
     }
 
     fn name(&self) -> anyhow::Result<&str> {
@@ -126,10 +147,27 @@ impl Encoder {
     }
 }
 
+/// The input of `--tensor` and `--mask`, checked; an error names its file.
+fn prepared(tensor: &Path, mask: Option<&Path>, modality: Modality) -> anyhow::Result<Prepared> {
+    let x = read_tensor(tensor)?;
+    let of_tensor = || format!("{} cannot be embedded", tensor.display());
+    if modality == Modality::Video {
+        let clips = Clips::new(&x).map_err(squbed::Error::from).with_context(of_tensor)?;
+        return Ok(Prepared::Clips(clips));
+    }
+    let tokens = Tokens::new(&x).map_err(squbed::Error::from).with_context(of_tensor)?;
+    let Some(mask) = mask else { return Ok(Prepared::Tokens(tokens)) };
+    let tokens = tokens
+        .with_mask(&read_tensor(mask)?)
+        .map_err(squbed::Error::from)
+        .with_context(|| format!("{} is no mask of {}", mask.display(), tensor.display()))?;
+    Ok(Prepared::Tokens(tokens))
+}
+
 impl Text {
     fn run(self, common: &Common) -> anyhow::Result<Done> {
-        if let Some(done) = self.encoder.embed_tensor(common)? {
-            return Ok(done);
+        if let Some(tensor) = &self.encoder.tensor {
+            return self.encoder.embed_tensor(tensor, self.mask.as_deref(), Modality::Text, common);
         }
         let mut input = String::new();
         std::io::stdin().read_to_string(&mut input).context("stdin is not UTF-8 text")?;
@@ -166,8 +204,8 @@ impl Text {
 
 impl Video {
     fn run(self, common: &Common) -> anyhow::Result<Done> {
-        if let Some(done) = self.encoder.embed_tensor(common)? {
-            return Ok(done);
+        if let Some(tensor) = &self.encoder.tensor {
+            return self.encoder.embed_tensor(tensor, None, Modality::Video, common);
         }
         if self.files.is_empty() {
             bail!("no video files are given");
@@ -190,12 +228,14 @@ impl Video {
             .iter()
             .map(|path| embeddings.video(path).map_or_else(|| vec![f32::NAN; dim], <[f32]>::to_vec))
             .collect();
-        if work.failures.len() == paths.len() {
-            super::record_failures(parent(&self.encoder.out), &["embed"], &work.failures, &bars)?;
-            bail!("none of the {} video(s) could be embedded: {}", paths.len(), work.failures[0].error);
+        let folder = parent(&self.encoder.out);
+        let done = super::record_failures(folder, &["embed"], &paths, &work.failures, &bars)?;
+        if paths.iter().all(|path| embeddings.video(path).is_none()) {
+            let why = work.failures.first().map_or("", |failure| &failure.error);
+            bail!("none of the {} video(s) could be embedded, the first because: {why}", paths.len());
         }
         write_rows(&self.encoder.out, &rows)?;
-        super::record_failures(parent(&self.encoder.out), &["embed"], &work.failures, &bars)
+        Ok(done)
     }
 }
 
@@ -207,13 +247,4 @@ fn write_rows(path: &Path, rows: &[Vec<f32>]) -> anyhow::Result<()> {
     let dim = rows.first().map_or(0, Vec::len);
     let array = NpyArray::new(vec![rows.len(), dim], NpyData::F32(rows.concat()))?;
     Ok(write_npy(path, &array).map_err(squbed::Error::from)?)
-}
-
-fn to_tensor(array: NpyArray, device: &squbed::tensor::Device) -> anyhow::Result<Tensor> {
-    let (shape, data) = array.into_parts();
-    Ok(match data {
-        NpyData::F32(x) => Tensor::from_vec(x, shape, device)?,
-        NpyData::F64(x) => Tensor::from_vec(x, shape, device)?,
-        NpyData::I64(x) => Tensor::from_vec(x, shape, device)?,
-    })
 }

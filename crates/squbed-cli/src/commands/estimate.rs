@@ -1,20 +1,26 @@
 //! `squbed estimate` and `squbed score`: from cached embeddings to uncertainties and accuracies.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::bail;
 use clap::Args;
 use serde::Serialize;
 use squbed::{
     accuracy,
-    core::float,
+    core::{Flag, GroupFit, TaskUncertainty, float},
     embed,
     method::{self, MethodOptions, Preset, Projection},
     models::ModelStore,
     run::{self, MethodInForce},
+    store::Failure,
     vmf::Estimator,
 };
 
-use crate::{Common, Done, output::Records, progress::Bars};
+use crate::{
+    Common, Done,
+    output::{Records, tell},
+    progress::Bars,
+};
 
 #[derive(Args)]
 struct Embedded {
@@ -23,9 +29,6 @@ struct Embedded {
     /// Embedding cache; what it lacks is embedded now.
     #[arg(long)]
     cache: PathBuf,
-    /// Encoder of the prompts.
-    #[arg(long, default_value = "all-MiniLM-L6-v2")]
-    text_model: String,
     /// Encoder of the videos.
     #[arg(long, default_value = "i3d-kinetics-400")]
     video_model: String,
@@ -41,6 +44,9 @@ struct Embedded {
 pub(crate) struct Estimate {
     #[command(flatten)]
     embedded: Embedded,
+    /// Encoder of the prompts.
+    #[arg(long, default_value = "all-MiniLM-L6-v2")]
+    text_model: String,
     /// default or paper.
     #[arg(long, default_value = "default")]
     preset: Preset,
@@ -67,6 +73,45 @@ struct UncertaintyRow<'a> {
     epistemic: f64,
     #[serde(with = "float")]
     total: f64,
+    /// What a reader of the numbers has to know of the fits; a table leaves the column out where there is nothing.
+    flags: Vec<String>,
+}
+
+/// The flags of a task's fits, and how many of its groups of videos have each.
+fn flags(task: &TaskUncertainty) -> Vec<String> {
+    let has = |fit: &GroupFit, flag| fit.flags.contains(&flag);
+    let mut flags = Vec::new();
+    for (flag, name) in [
+        (Flag::PointMass, "point_mass"),
+        (Flag::Uniform, "uniform"),
+        (Flag::Clipped, "clipped"),
+        (Flag::Saturated, "saturated"),
+    ] {
+        if has(&task.prompts, flag) {
+            flags.push(format!("prompts {name}"));
+        }
+        let groups = task.videos.iter().filter(|fit| has(fit, flag)).count();
+        if groups > 0 {
+            flags.push(format!("videos {name} in {groups} of {}", task.videos.len()));
+        }
+    }
+    flags
+}
+
+/// Ends a command whose every item failed: nothing was `done`, and no result is written. It is no error of the
+/// command line, so that the exit code is that of failed items.
+fn nothing(done: &str, failures: &[Failure], out: &Path) -> Done {
+    let first = failures.first();
+    let layers = first.map(|f| format!("{} failed at `{}`: {}", f.step, f.item, f.error));
+    let layers: Vec<String> = std::iter::once(format!("no task could be {done}")).chain(layers).collect();
+    let hint = format!(
+        "{} lists all {} failure(s); mend or replace those videos and run the same command again, what is embedded \
+         is kept",
+        out.join(run::FAILURES).display(),
+        failures.len()
+    );
+    tell("error", &layers, Some(&hint));
+    Done::WithFailures
 }
 
 impl Estimate {
@@ -88,13 +133,18 @@ impl Estimate {
         }
         let models = ModelStore::new(None).map_err(squbed::Error::from)?;
         let (device, dtype) = super::place(common)?;
-        let text = models.text_encoder(&input.text_model, &device, dtype).map_err(squbed::Error::from)?;
+        let text = models.text_encoder(&self.text_model, &device, dtype).map_err(squbed::Error::from)?;
         let video = models.video_encoder(&input.video_model, &device, dtype).map_err(squbed::Error::from)?;
         let prompts: Vec<&str> = tasks.iter().flat_map(|t| &t.latents).map(|z| z.prompt.as_str()).collect();
         let (texts, _) = embed::embed_texts(&prompts, &*text, Some(&input.cache), &bars)?;
-        let (videos, _, work) =
-            embed::embed_videos(&run::video_paths(&tasks), &*video, Some(&input.cache), input.batch, &bars)?;
+        let paths = embed::generated_videos(&tasks);
+        let (videos, _, work) = embed::embed_videos(&paths, &*video, Some(&input.cache), input.batch, &bars)?;
         let (embedded, left_out) = embed::gather(&tasks, &texts, &videos);
+        let failures: Vec<_> = work.failures.into_iter().chain(left_out).collect();
+        let done = super::record_failures(&input.out, &["embed", "estimate"], &paths, &failures, &bars)?;
+        if embedded.is_empty() {
+            return Ok(nothing("estimated", &failures, &input.out));
+        }
         let estimate = method::estimate(&embedded, &options, &device)?;
         let in_force = MethodInForce {
             preset: self.preset,
@@ -115,11 +165,11 @@ impl Estimate {
                 aleatoric: t.aleatoric,
                 epistemic: t.epistemic,
                 total: t.total,
+                flags: flags(t),
             })
             .collect();
         Records::list(&rows)?.print(common.format)?;
-        let failures: Vec<_> = work.failures.into_iter().chain(left_out).collect();
-        super::record_failures(&input.out, &["embed", "estimate"], &failures, &bars)
+        Ok(done)
     }
 }
 
@@ -128,16 +178,44 @@ impl Score {
         let input = &self.embedded;
         let bars = Bars::new(common.quiet);
         let tasks = squbed::store::read_tasks(&input.tasks).map_err(squbed::Error::from)?;
+        let all = tasks.len();
+        let tasks: Vec<_> = tasks.into_iter().filter(|task| task.ground_truth.is_some()).collect();
+        if tasks.is_empty() {
+            bail!(
+                "nothing can be scored: none of the {all} task(s) in {} has a ground truth; give each a \
+                 `ground_truth`, the path of its true video",
+                input.tasks.display()
+            );
+        }
+        let (tasks, without_videos): (Vec<_>, Vec<_>) =
+            tasks.into_iter().partition(|task| task.latents.iter().any(|z| !z.videos.is_empty()));
+        if tasks.is_empty() {
+            bail!(
+                "nothing can be scored: no task of {} has videos; run `squbed generate` first",
+                input.tasks.display()
+            );
+        }
+        if tasks.len() < all {
+            bars.warn(&format!(
+                "{} of {all} task(s) get no score: {} without ground truth, {} without videos",
+                all - tasks.len(),
+                all - tasks.len() - without_videos.len(),
+                without_videos.len()
+            ));
+        }
         let (device, dtype) = super::place(common)?;
         let models = ModelStore::new(None).map_err(squbed::Error::from)?;
         let video = models.video_encoder(&input.video_model, &device, dtype).map_err(squbed::Error::from)?;
-        let (videos, _, work) =
-            embed::embed_videos(&run::video_paths(&tasks), &*video, Some(&input.cache), input.batch, &bars)?;
+        let paths = run::video_paths(&tasks);
+        let (videos, _, work) = embed::embed_videos(&paths, &*video, Some(&input.cache), input.batch, &bars)?;
         let scores = accuracy::cosine_scores(&tasks, &videos);
-        std::fs::create_dir_all(&input.out)?;
+        let done = super::record_failures(&input.out, &["embed"], &paths, &work.failures, &bars)?;
+        if scores.is_empty() {
+            return Ok(nothing("scored", &work.failures, &input.out));
+        }
         squbed::store::write_accuracy(&input.out, &scores).map_err(squbed::Error::from)?;
         run::forget_calibration(&input.out)?;
         Records::list(&scores)?.print(common.format)?;
-        super::record_failures(&input.out, &["embed"], &work.failures, &bars)
+        Ok(done)
     }
 }

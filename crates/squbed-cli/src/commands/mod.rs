@@ -13,10 +13,9 @@ pub(crate) mod sources;
 pub(crate) mod stats;
 pub(crate) mod vmf;
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use squbed::{
-    progress::Progress,
     store::Failure,
     tensor::{DType, Device, device},
 };
@@ -36,18 +35,24 @@ pub(crate) fn command_line() -> String {
     format!("squbed {}", words.join(" "))
 }
 
-/// Replaces the rows of `steps` in `failures.jsonl` of `folder`, says so, and gives the command's end.
+/// Replaces the rows of `steps` in `failures.jsonl` of `folder`, says so, and gives the command's end. Of the step
+/// `embed`, which several commands share, only rows of the videos `tried` now are replaced.
 pub(crate) fn record_failures(
     folder: &Path,
     steps: &[&str],
+    tried: &[&Path],
     failures: &[Failure],
     bars: &Bars,
 ) -> anyhow::Result<Done> {
-    squbed::run::write_failures(folder, steps, failures)?;
+    let path = folder.join(squbed::run::FAILURES);
+    let tried: BTreeSet<String> = tried.iter().map(|path| path.display().to_string()).collect();
+    let mut rows = squbed::store::read_failures(&path).map_err(squbed::Error::from)?;
+    rows.retain(|row| row.step == "embed" && steps.contains(&"embed") && !tried.contains(&row.item));
+    rows.extend_from_slice(failures);
+    squbed::run::write_failures(folder, steps, &rows)?;
     if failures.is_empty() {
         return Ok(Done::Whole);
     }
-    let path = folder.join(squbed::run::FAILURES);
-    bars.note(&format!("{} item(s) failed; see {}", failures.len(), path.display()));
+    bars.warn(&format!("{} item(s) failed; see {}", failures.len(), path.display()));
     Ok(Done::WithFailures)
 }

@@ -4,11 +4,16 @@ use anyhow::bail;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use squbed::{
-    models::{FetchOptions, Fetched, FileState, ModelStore, Progress as Fetching},
+    core::causes,
+    models::{FetchOptions, Fetched, FileState, ModelStore, Progress as Fetching, fetch_remedy},
     progress::Progress,
 };
 
-use crate::{Common, Done, output::Records, progress::Bars};
+use crate::{
+    Common, Done,
+    output::{Records, tell},
+    progress::Bars,
+};
 
 #[derive(Subcommand)]
 pub(crate) enum Models {
@@ -30,8 +35,8 @@ pub(crate) struct Names {
 pub(crate) struct Fetch {
     #[command(flatten)]
     names: Names,
-    /// Take the files from this folder, or from the archive they come in, and from nowhere else.
-    #[arg(long)]
+    /// Take the files from this folder, or from the archive they come in, and from nowhere else. One model.
+    #[arg(long, value_name = "FOLDER")]
     from: Option<std::path::PathBuf>,
     /// Fetch even what is complete.
     #[arg(long)]
@@ -85,7 +90,16 @@ fn list(store: &ModelStore, common: &Common) -> anyhow::Result<Done> {
         })
         .collect();
     Records::list(&rows)?.print(common.format)?;
-    Ok(Done::Whole)
+    Ok(tell_broken(store))
+}
+
+/// Manifests that are refused stop nothing, but are told of, and make the command end with failures.
+fn tell_broken(store: &ModelStore) -> Done {
+    let hint = "mend the manifest, or take its folder out of SQUBED_MODELS";
+    for broken in store.broken() {
+        tell("error", &causes(&*broken.error), Some(hint));
+    }
+    if store.broken().is_empty() { Done::Whole } else { Done::WithFailures }
 }
 
 impl Names {
@@ -100,7 +114,10 @@ impl Names {
     fn verify(&self, store: &ModelStore, common: &Common) -> anyhow::Result<Done> {
         let mut rows = Vec::new();
         let mut bad = Vec::new();
-        for name in self.resolve(store) {
+        let bars = Bars::new(common.quiet);
+        let names = self.resolve(store);
+        bars.begin("verify", names.len() as u64, "models");
+        for name in names {
             for report in store.verify(&name).map_err(squbed::Error::from)? {
                 let state = match report.state {
                     FileState::Verified => "verified".to_owned(),
@@ -113,18 +130,33 @@ impl Names {
                 }
                 rows.push(FileRow { model: name.clone(), file: report.path.display().to_string(), state });
             }
+            bars.advance(1);
         }
+        bars.end();
         Records::list(&rows)?.print(common.format)?;
         if !bad.is_empty() {
-            bail!("{} is not intact; run `squbed models fetch --force {}`", bad.join(", "), bad.join(" "));
+            bail!(
+                "{} {} not intact; {}",
+                bad.join(", "),
+                if bad.len() == 1 { "is" } else { "are" },
+                fetch_remedy(&bad)
+            );
         }
-        Ok(Done::Whole)
+        Ok(if self.names.is_empty() { tell_broken(store) } else { Done::Whole })
     }
 }
 
 impl Fetch {
     fn run(self, store: &ModelStore, common: &Common) -> anyhow::Result<Done> {
+        let all = self.names.names.is_empty();
         let names = self.names.resolve(store);
+        if self.from.is_some() && names.len() > 1 {
+            bail!("--from holds the files of one model; name it, one of: {}", names.join(", "));
+        }
+        // A mistyped name is told before anything is fetched.
+        for name in &names {
+            store.manifest(name).map_err(squbed::Error::from)?;
+        }
         let options = FetchOptions {
             from: self.from,
             force: self.force,
@@ -135,6 +167,8 @@ impl Fetch {
         for name in names {
             let mut current = String::new();
             let mut seen = 0;
+            // Told where another source served; else they are part of the error.
+            let mut failed = Vec::new();
             let mut listen = |event: Fetching<'_>| match event {
                 Fetching::Waiting => bars.note(&format!("{name}: another process fetches it; waiting")),
                 Fetching::Trying { source } => bars.note(&format!("{name}: trying {source}")),
@@ -148,17 +182,20 @@ impl Fetch {
                     seen = done;
                 }
                 Fetching::Converting { file } => bars.note(&format!("{name}: converting to {file}")),
-                Fetching::Failed { source, error } => bars.note(&format!("{name}: {source} failed: {error}")),
+                Fetching::Failed { source, error } => {
+                    failed.push(format!("{name}: {source} failed: {}", causes(error).join(": ")));
+                }
                 _ => {}
             };
             let fetched = store.fetch(&name, &options, &mut listen).map_err(squbed::Error::from)?;
             bars.end();
+            failed.iter().for_each(|failure| bars.warn(failure));
             let folder = store.folder(&name);
             bars.note(&match fetched {
                 Fetched::Present => format!("{name}: present and verified in {}", folder.display()),
                 Fetched::From(source) => format!("{name}: fetched from {source} into {}", folder.display()),
             });
         }
-        Ok(Done::Whole)
+        Ok(if all { tell_broken(store) } else { Done::Whole })
     }
 }

@@ -57,7 +57,7 @@ pub(crate) fn tell(outcome: &Outcome, bars: &Bars) {
         }
     }
     if !outcome.failures.is_empty() {
-        bars.note(&format!(
+        bars.warn(&format!(
             "{} item(s) failed; see {}",
             outcome.failures.len(),
             outcome.out.join(squbed::run::FAILURES).display()

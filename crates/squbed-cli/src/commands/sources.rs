@@ -98,6 +98,6 @@ impl Generate {
         }
         write_tasks(&self.out, &tasks).map_err(squbed::Error::from)?;
         let folder = self.out.parent().unwrap_or(Path::new(""));
-        super::record_failures(folder, &["generate"], &made.failures, &bars)
+        super::record_failures(folder, &["generate"], &[], &made.failures, &bars)
     }
 }

@@ -162,10 +162,9 @@ impl Bert {
     fn checked(&self, ids: &Tensor) -> Result<Tensor, Error> {
         let rows = ids.to_dtype(DType::I64)?.to_vec2::<i64>()?;
         for (row, ids) in rows.iter().enumerate() {
-            if let Some(&id) =
-                ids.iter().find(|&&id| usize::try_from(id).map_or(true, |id| id >= self.vocab_size))
-            {
-                return Err(Error::TokenId { id, row, vocabulary: self.vocab_size });
+            let beyond = |id: i64| usize::try_from(id).map_or(true, |id| id >= self.vocab_size);
+            if let Some((column, &id)) = ids.iter().enumerate().find(|(_, id)| beyond(**id)) {
+                return Err(Error::TokenId { id, row, column, vocabulary: self.vocab_size });
             }
         }
         Ok(ids.to_dtype(DType::U32)?.to_device(self.words.device())?)
@@ -284,7 +283,7 @@ fn input(dims: &[usize]) -> Error {
     }
 }
 
-/// Mean over the tokens that the mask keeps: `[b, l, h]` and `[b, l]` to `[b, h]`, in f32.
+/// Mean over the tokens that the mask keeps, at least one a row: `[b, l, h]` and `[b, l]` to `[b, h]`, in f32.
 pub fn masked_mean(hidden: &Tensor, mask: Option<&Tensor>) -> Result<Tensor, Error> {
     let hidden = hidden.to_dtype(DType::F32)?;
     let Some(mask) = mask else {
@@ -292,9 +291,6 @@ pub fn masked_mean(hidden: &Tensor, mask: Option<&Tensor>) -> Result<Tensor, Err
     };
     let mask = mask.to_dtype(DType::F32)?.to_device(hidden.device())?;
     let count = mask.sum_keepdim(D::Minus1)?;
-    if let Some(row) = count.flatten_all()?.to_vec1::<f32>()?.iter().position(|&n| n <= 0.0) {
-        return Err(Error::EmptyMask { row });
-    }
     let sum = hidden.broadcast_mul(&mask.unsqueeze(D::Minus1)?)?.sum(1)?;
     Ok(sum.broadcast_div(&count)?)
 }

