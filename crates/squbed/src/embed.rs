@@ -491,7 +491,7 @@ mod tests {
     #[test]
     fn a_video_is_reused_where_both_its_embeddings_are_cached() {
         let folder = tempfile::tempdir().unwrap();
-        let videos: Vec<PathBuf> = (0..6).map(|i| video(folder.path(), 40 * i)).collect();
+        let videos: Vec<PathBuf> = (0..6).map(|i| video(folder.path(), 10 + 40 * i)).collect();
         let paths: Vec<&Path> = videos.iter().map(PathBuf::as_path).collect();
         let encoder = MeanColour::new();
         let histogram = baseline::histogram_identity(encoder.sampling());

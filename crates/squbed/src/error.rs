@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use squbed_core::TaskError;
+
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -154,7 +156,7 @@ pub enum Error {
     },
     /// A task that is not fit for the method.
     #[error(transparent)]
-    Task(#[from] squbed_core::TaskError),
+    Task(#[from] TaskError),
     /// From the von Mises–Fisher fits.
     #[error(transparent)]
     Vmf(#[from] squbed_vmf::Error),
@@ -211,6 +213,13 @@ impl Error {
                     Some("method.json") => Some("run `squbed estimate` into this folder first".to_owned()),
                     _ => None,
                 }
+            }
+            Self::Task(TaskError::TooFewLatents { .. }) => Some(
+                "`squbed refine` gives a task latent prompts, and `squbed generate` gives those videos"
+                    .to_owned(),
+            ),
+            Self::Task(TaskError::TooFewVideos { .. }) => {
+                Some("`squbed generate` gives a latent prompt videos; or add some to the manifest".to_owned())
             }
             Self::TooFewSamples { .. } => Some(
                 "generate more, or remove the task; if videos failed, failures.jsonl says why".to_owned(),

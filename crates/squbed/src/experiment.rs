@@ -202,10 +202,12 @@ impl Experiment {
                 return Err(Error::TooSmall { name, value, least });
             }
         }
-        if let TaskSource::World { tasks, .. } = self.tasks
-            && tasks < 4
-        {
-            return Err(Error::TooSmall { name: "tasks.world.tasks", value: tasks, least: 4 });
+        if let TaskSource::World { kind, tasks } = &self.tasks {
+            if *tasks < 4 {
+                return Err(Error::TooSmall { name: "tasks.world.tasks", value: *tasks, least: 4 });
+            }
+            // Before a results' folder is made for a world that there is not.
+            kind.parse::<squbed_sim::Knowledge>()?;
         }
         Ok(())
     }

@@ -47,7 +47,8 @@ impl Sim {
             ..WorldSpec::default()
         };
         let bars = Bars::new(common.quiet);
-        let clips = w.tasks * (1 + w.latents * w.videos);
+        // Numbers out of bounds are refused below.
+        let clips = w.latents.saturating_mul(w.videos).saturating_add(1).saturating_mul(w.tasks);
         bars.begin("write world", clips as u64, "clips");
         let world =
             squbed::sim::write_world(&spec, &w.out, &|_| bars.advance(1)).map_err(squbed::Error::from)?;

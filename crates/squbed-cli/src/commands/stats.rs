@@ -90,7 +90,10 @@ fn read_columns(path: &std::path::Path, x: &str, y: &str) -> anyhow::Result<(Vec
         .trim(csv::Trim::All)
         .from_path(path)
         .with_context(|| format!("cannot read {}", path.display()))?;
-    let header = reader.headers().with_context(|| format!("{} has no header", path.display()))?.clone();
+    let header = reader.headers().with_context(|| format!("cannot read {}", path.display()))?.clone();
+    if header.is_empty() {
+        bail!("{} is empty; it must have a header and one row an item", path.display());
+    }
     let find = |name: &str| match header.iter().position(|h| h == name) {
         Some(column) => Ok(column),
         None => bail!(

@@ -30,7 +30,7 @@ fn manifest(models: &Path, name: &str, sources: &str) {
 #[test]
 fn one_bad_manifest_does_not_hide_the_others() {
     let folder = tempfile::tempdir().unwrap();
-    let models = folder.path().join("models");
+    let models = folder.path().join("manifests");
     manifest(&models, "good", "");
     manifest(&models, "bad", "[[sources]]\nkind = \"ftp\"\n");
     let variables = [("SQUBED_MODELS", text(&models)), ("SQUBED_HOME", text(folder.path()))];
@@ -62,7 +62,7 @@ fn help_names_the_variables() {
 #[test]
 fn a_failed_source_is_told_with_all_its_causes_once() {
     let folder = tempfile::tempdir().unwrap();
-    let models = folder.path().join("models");
+    let models = folder.path().join("manifests");
     manifest(&models, "tiny", "[[sources]]\nkind = \"hub\"\nrepo = \"a/b\"\nrevision = \"main\"\n");
     // Nobody listens there any more.
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -91,7 +91,7 @@ fn a_failed_source_is_told_with_all_its_causes_once() {
 #[test]
 fn a_source_that_fails_before_another_serves_is_a_warning() {
     let folder = tempfile::tempdir().unwrap();
-    let models = folder.path().join("models");
+    let models = folder.path().join("manifests");
     let source = |name: &str| format!("[[sources]]\nkind = \"folder\"\npath = \"{name}\"\n");
     manifest(&models, "tiny", &format!("{}{}", source("absent"), source("here")));
     fs::create_dir(models.join("tiny/here")).unwrap();
@@ -109,7 +109,7 @@ fn a_source_that_fails_before_another_serves_is_a_warning() {
 #[test]
 fn a_damaged_model_and_a_folder_of_several_are_told_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
-    let models = folder.path().join("models-of-mine");
+    let models = folder.path().join("manifests");
     manifest(&models, "tiny", "");
     let home = [("SQUBED_MODELS", text(&models)), ("SQUBED_HOME", text(folder.path()))];
     let place = folder.path().join("models/tiny");

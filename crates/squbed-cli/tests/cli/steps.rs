@@ -1,9 +1,6 @@
 //! `squbed estimate` and `squbed score`: what they need, and what they say where nothing is left.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
 use serde_json::{Value, json};
 
@@ -106,5 +103,25 @@ fn where_nothing_is_left_nothing_is_written_and_the_reason_is_said() {
     let (code, data, message) = world.run("score", "results", &[]);
     assert_eq!((code, data.as_str()), (1, ""), "{message}");
     assert!(message.contains("none of the 1 task(s)") && message.contains("`ground_truth`"), "{message}");
-    assert!(message.contains(text(Path::new("tasks.jsonl"))), "{message}");
+    assert!(message.contains("tasks.jsonl"), "{message}");
+}
+
+#[test]
+fn an_unknown_world_leaves_no_folder_that_would_refuse_the_right_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("demo");
+    let (code, _, message) = ended(squbed(&["demo", "--world", "relm", "--out", text(&out)]));
+    assert!(code == 1 && message.contains("write realm or value"), "{message}");
+    assert!(!out.exists());
+}
+
+#[test]
+fn a_task_without_latent_prompts_is_told_which_command_gives_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let tasks = folder.path().join("tasks.jsonl");
+    fs::write(&tasks, r#"{"id": "a", "prompt": "x"}"#).unwrap();
+    let out = folder.path().join("out");
+    let (code, _, message) =
+        ended(squbed(&["estimate", text(&tasks), "--cache", text(&out), "--out", text(&out)]));
+    assert!(code == 1 && message.contains("hint: `squbed refine`"), "{message}");
 }
