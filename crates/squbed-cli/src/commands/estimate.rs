@@ -10,6 +10,7 @@ use squbed::{
     embed,
     method::{self, MethodOptions, Preset, Projection},
     models::ModelStore,
+    progress::Progress,
     run::{self, MethodInForce},
     vmf::Estimator,
 };

@@ -121,18 +121,19 @@ fn kind(x: &Value) -> &'static str {
 fn read_json(path: &Path) -> anyhow::Result<Value> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     serde_json::from_str(&text).map_err(|error| {
-        let place = place(&text, error.line(), error.column());
+        // Line and column count from 1, the column in bytes.
+        let line: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+        let end = if error.is_eof() { text.len() } else { line + error.column().saturating_sub(1) };
+        let place = place(&text.as_bytes()[..end.min(text.len())]);
         anyhow::Error::new(error)
-            .context(format!("{} is not JSON at {place}; NaN and infinities are none", path.display()))
+            .context(format!("{} is no JSON at {place}; JSON has no NaN and no infinity", path.display()))
     })
 }
 
-/// Where in nested lists of numbers a line and a column (both from 1) lie: one index for each list that is open.
-fn place(text: &str, line: usize, column: usize) -> String {
-    let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+/// Where in nested lists of numbers a text stops: one index for each list that is open.
+fn place(before: &[u8]) -> String {
     let mut open: Vec<usize> = Vec::new();
-    // The column is counted in bytes and is that of the first byte that does not belong.
-    for byte in text.bytes().take(start + column.saturating_sub(1)) {
+    for byte in before {
         match byte {
             b'[' => open.push(0),
             b']' => drop(open.pop()),
