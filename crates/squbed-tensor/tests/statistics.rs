@@ -1,5 +1,4 @@
 //! Batched statistics and PCA.
-#![expect(clippy::print_stdout, reason = "the errors of h are figures to report")]
 
 use candle_core::{DType, Device, Tensor};
 use serde_json::Value;
