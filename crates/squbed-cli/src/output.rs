@@ -110,6 +110,31 @@ impl Records {
     }
 }
 
+/// Prints rows of `width` finite numbers each, in full precision. JSON gives an array of arrays, JSON Lines an array a
+/// line, CSV a header x1, x2, …
+pub(crate) fn print_rows(numbers: &[f64], width: usize, format: Format) -> anyhow::Result<()> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let (before, between, after, separator) = match format {
+        Format::Json => ("[[", "],\n [", "]]", ","),
+        Format::Jsonl => ("[", "]\n[", "]", ","),
+        Format::Csv => ("", "\n", "", ","),
+        Format::Table => ("", "\n", "", " "),
+    };
+    if format == Format::Csv {
+        let header: Vec<String> = (1..=width).map(|i| format!("x{i}")).collect();
+        writeln!(out, "{}", header.join(","))?;
+    }
+    write!(out, "{before}")?;
+    for (i, row) in numbers.chunks(width).enumerate() {
+        write!(out, "{}", if i == 0 { "" } else { between })?;
+        for (j, &number) in row.iter().enumerate() {
+            write!(out, "{}{}", if j == 0 { "" } else { separator }, Value::from(number))?;
+        }
+    }
+    writeln!(out, "{after}")?;
+    Ok(out.flush()?)
+}
+
 /// A value without JSON's quotes.
 fn plain(value: &Value) -> String {
     match value {

@@ -123,7 +123,15 @@ fn vmf_fit() {
         ("[[1, 0], [1]]", "sample 1"),
         ("[]", "no rows"),
         ("{}", "rows of numbers"),
-        ("[[1, 0], [NaN, 0]]", "rows of numbers"),
+        ("[[1, 0], [NaN, 0]]", "row 1, number 0"),
+        ("[[[1, 0]],\n [[1, 0], [0, Infinity]]]", "group 1, row 1, number 1"),
+        ("[[1, 0], [1, null]]", "row 1 is no row of numbers: its number 1 is null"),
+        ("[[[1, 0]], [[1, 0], 3]]", "because: group 1\n  because: row 1 is a number"),
+        ("[[[1, 0]], 3]", "group 1 is a number"),
+        ("[[[1, 0]], []]", "group 1"),
+        ("[[[1, 0]], [[1, 0], [0, 0]]]", "group 1\n  because: sample 1 has no direction"),
+        ("[[[1, 0]], [[1, 0], [1, 0, 0]]]", "group 1\n  because: sample 1 has dimension 3"),
+        ("[[1, 0], [1,", "row 1, number 1"),
     ] {
         fs::write(&path, content).unwrap();
         let (code, message) = failure(&["vmf", "fit", text(&path)]);
@@ -131,6 +139,98 @@ fn vmf_fit() {
     }
     let (code, message) = failure(&["vmf", "fit", "nowhere.npy"]);
     assert!(code == 1 && message.contains("nowhere.npy"), "{message}");
+}
+
+#[test]
+fn vmf_fit_takes_ragged_groups() {
+    let folder = tempfile::tempdir().unwrap();
+    let json_file = folder.path().join("groups.json");
+    fs::write(
+        &json_file,
+        "[[[1, 0], [0, 1]], [[2, 1], [1, 2], [1, 1]], [[1, 0], [0, 1], [-1, 0.5], [1, 1]]]",
+    )
+    .unwrap();
+    let tensor = |rows: &[f64]| {
+        let bytes: Vec<u8> = rows.iter().flat_map(|x| x.to_le_bytes()).collect();
+        (vec![rows.len() / 2, 2], bytes)
+    };
+    // By their numbers: 2 before 10.
+    let tensors = [
+        ("group10", tensor(&[1.0, 0.0, 0.0, 1.0, -1.0, 0.5, 1.0, 1.0])),
+        ("group2", tensor(&[2.0, 1.0, 1.0, 2.0, 1.0, 1.0])),
+        ("group1", tensor(&[1.0, 0.0, 0.0, 1.0])),
+    ];
+    let views = tensors.iter().map(|(name, (shape, bytes))| {
+        let dtype = safetensors::Dtype::F64;
+        (*name, safetensors::tensor::TensorView::new(dtype, shape.clone(), bytes).unwrap())
+    });
+    let file = folder.path().join("groups.safetensors");
+    fs::write(&file, safetensors::serialize(views, None).unwrap()).unwrap();
+    let got = json(&["vmf", "fit", text(&json_file), "--estimator", "u", "--format", "json"]);
+    assert_eq!(got, json(&["vmf", "fit", text(&file), "--estimator", "u", "--format", "json"]));
+    assert_eq!([0, 1, 2].map(|i| got[i]["m"].as_u64().unwrap()), [2, 3, 4]);
+    for (i, group) in ["[[1,0],[0,1]]", "[[2,1],[1,2],[1,1]]"].into_iter().enumerate() {
+        fs::write(&json_file, group).unwrap();
+        let alone = json(&["vmf", "fit", text(&json_file), "--estimator", "u", "--format", "json"]);
+        assert_eq!(alone[0], got[i]);
+    }
+}
+
+#[test]
+fn vmf_sample() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (rows, mean) = (path("rows.npy"), path("mean.json"));
+    fs::write(&mean, "[0, 0, -3, 4, 0]").unwrap();
+    let sample = ["vmf", "sample", "--dim", "5", "--kappa", "40", "--count", "4000", "--seed", "3"];
+    let output = squbed(&[&sample[..], &["--mean", &mean, "--out", &rows]].concat());
+    assert!(output.status.success() && output.stdout.is_empty());
+    let fit = json(&["vmf", "fit", &rows, "--estimator", "u", "--format", "json"]);
+    // A standard error is 0.45: 1/√(4000 A′).
+    assert_eq!((fit[0]["m"].as_u64(), fit[0]["dim"].as_u64()), (Some(4000), Some(5)));
+    assert!((fit[0]["kappa"].as_f64().unwrap() - 40.0).abs() < 1.8, "{fit}");
+    let direction = |i: usize| fit[0]["mean_direction"][i].as_f64().unwrap();
+    assert!((direction(2) + 0.6).abs() < 0.02 && (direction(3) - 0.8).abs() < 0.02, "{fit}");
+
+    // Each form holds the same numbers, and JSON is what `vmf fit` reads.
+    let few = ["vmf", "sample", "--dim", "3", "--kappa", "1e9", "--count", "4", "--seed", "8"];
+    let print =
+        |format| String::from_utf8(squbed(&[&few[..], &["--format", format]].concat()).stdout).unwrap();
+    let array: Vec<Vec<f64>> = serde_json::from_str(&print("json")).unwrap();
+    assert_eq!((array.len(), array[0].len()), (4, 3));
+    let lines: Vec<Vec<f64>> = print("jsonl").lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let csv = print("csv");
+    assert_eq!(csv.lines().next(), Some("x1,x2,x3"));
+    let split = |text: &str, by: char, skip: usize| -> Vec<Vec<f64>> {
+        text.lines().skip(skip).map(|l| l.split(by).map(|x| x.parse().unwrap()).collect()).collect()
+    };
+    assert!(lines == array && split(&csv, ',', 1) == array && split(&print("table"), ' ', 0) == array);
+    let file = path("rows.json");
+    fs::write(&file, print("json")).unwrap();
+    assert_eq!(json(&["vmf", "fit", &file, "--format", "json"])[0]["m"], 4);
+
+    fs::write(path("none.json"), "[0, 0]").unwrap();
+    fs::write(path("text.json"), r#"["x", 1]"#).unwrap();
+    for (arguments, part) in [
+        (["--dim", "1", "--kappa", "1", "--count", "1"].as_slice(), "dimension 1"),
+        (&["--dim", "3", "--kappa", "-1", "--count", "1"], "kappa -1"),
+        (&["--dim", "3", "--kappa", "nan", "--count", "1"], "kappa NaN"),
+        (&["--dim", "3", "--kappa", "1", "--count", "0"], "--count is 0"),
+        (&["--dim", "4096", "--kappa", "1", "--count", "9999999999999999"], "do not fit into memory"),
+        (&["--dim", "3", "--kappa", "1", "--count", "1", "--mean", &mean], "5 numbers, the dimension is 3"),
+        (
+            &["--dim", "2", "--kappa", "1", "--count", "1", "--mean", &path("none.json")],
+            "all its numbers are zero",
+        ),
+        (
+            &["--dim", "2", "--kappa", "1", "--count", "1", "--mean", &path("text.json")],
+            "number 0 is a string",
+        ),
+        (&["--dim", "5", "--kappa", "1", "--count", "1", "--mean", &rows], "[4000, 5]"),
+    ] {
+        let (code, message) = failure(&[&["vmf", "sample"], arguments].concat());
+        assert!(code == 1 && message.contains(part), "{arguments:?}: {message}");
+    }
 }
 
 #[test]

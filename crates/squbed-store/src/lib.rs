@@ -32,5 +32,5 @@ pub use results::{
     TruthRow, read_accuracy, read_method, read_truth, read_uncertainty, write_accuracy, write_truth,
     write_uncertainty,
 };
-pub use safetensors::read_safetensors;
+pub use safetensors::{read_all_safetensors, read_safetensors};
 pub use tasks::{read_tasks, write_tasks};

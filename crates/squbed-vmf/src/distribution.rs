@@ -1,7 +1,7 @@
 //! The distribution of given parameters.
 
 use crate::{
-    error::{Error, check_dim},
+    error::{Error, check_dim, check_kappa},
     special::{Special, log_sphere_area, special},
 };
 
@@ -21,9 +21,7 @@ impl VonMisesFisher {
     /// n below 2; κ negative or NaN.
     pub fn new(dim: usize, kappa: f64) -> Result<Self, Error> {
         check_dim(dim)?;
-        if kappa.is_nan() || kappa < 0.0 {
-            return Err(Error::Kappa { kappa });
-        }
+        check_kappa(kappa)?;
         let n = dim as f64;
         let special = if kappa == 0.0 {
             Special { l: 0.0, m: 0.0, a: 0.0, one_minus_a: 1.0, a_prime: 1.0 / n }

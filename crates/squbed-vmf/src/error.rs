@@ -48,6 +48,28 @@ pub enum Error {
         /// Why.
         reason: &'static str,
     },
+    /// A mean direction lies in the space of the samples.
+    #[error("the mean direction has {got} numbers, the dimension is {dim}")]
+    MeanWidth {
+        /// Dimension n.
+        dim: usize,
+        /// Its own.
+        got: usize,
+    },
+    /// A mean direction needs a finite length above 0.
+    #[error("the mean direction is none: {reason}")]
+    MeanDirection {
+        /// Why.
+        reason: &'static str,
+    },
+    /// More samples than memory holds.
+    #[error("{count} samples of dimension {dim} do not fit into memory; draw fewer at a time")]
+    Memory {
+        /// Samples asked for.
+        count: usize,
+        /// Dimension n.
+        dim: usize,
+    },
     /// No estimator has this name.
     #[error("unknown estimator `{name}`: exact, u, banerjee, sra, tanabe or song")]
     Estimator {
@@ -58,4 +80,8 @@ pub enum Error {
 
 pub(crate) fn check_dim(dim: usize) -> Result<(), Error> {
     if dim < 2 { Err(Error::Dim { dim }) } else { Ok(()) }
+}
+
+pub(crate) fn check_kappa(kappa: f64) -> Result<(), Error> {
+    if kappa >= 0.0 { Ok(()) } else { Err(Error::Kappa { kappa }) }
 }

@@ -10,6 +10,9 @@ use crate::debye::{AT_ONE, TERMS};
 /// Least order at which the expansion is used.
 const LEAST_ORDER: f64 = 16.0;
 
+/// From this κ on the recurrence goes by [`Excess`].
+const LARGE: f64 = 2.0 * LEAST_ORDER;
+
 /// Terms of the expansion that an order needs: the first one left out is below 3e-16 of A and of the
 /// divergence; of A′ it is below 5e-14 at order 16 and below 3e-16 from order 32.
 fn terms(order: f64) -> usize {
@@ -36,13 +39,18 @@ pub(crate) struct Special {
 pub(crate) fn special(dim: usize, kappa: f64) -> Special {
     let v = dim as f64 / 2.0 - 1.0;
     let steps = (LEAST_ORDER - v).ceil().max(0.0) as usize;
-    let mut special = expansion(v + steps as f64, kappa);
+    let (mut special, mut excess) = expansion(v + steps as f64, kappa);
     let mut gain = LogProduct::default();
     for step in (0..steps).rev() {
         // From order v + 1 to v, where b = 2(v + 1).
         let b = 2.0 * (v + step as f64 + 1.0);
         gain.times_one_plus(kappa * special.a / b);
-        special = lower_order(special, b, kappa);
+        if kappa < LARGE {
+            special = lower_order(special, b, kappa);
+        } else {
+            excess = excess.lower_order(b, kappa);
+            special = excess.complete(special, b, kappa);
+        }
     }
     // Rounding may carry it one digit too far.
     special.a = special.a.min(1.0);
@@ -52,8 +60,38 @@ pub(crate) fn special(dim: usize, kappa: f64) -> Special {
     special
 }
 
+/// κ(1 − A) and κ²A′ of an order v, each less v + ½, to which they tend as κ grows. In the difference
+/// b − κ(1 − A) of the recurrence v + ½ cancels; what is left is small, and so is its rounding.
+#[derive(Clone, Copy, Debug)]
+struct Excess {
+    /// κ(1 − A) − (v + ½).
+    one_minus_a: f64,
+    /// κ²A′ − (v + ½).
+    a_prime: f64,
+}
+
+impl Excess {
+    /// From order v + 1 to v, where b = 2(v + 1), as [`lower_order`].
+    fn lower_order(self, b: f64, x: f64) -> Self {
+        let half = (b - 1.0) / 2.0;
+        // κ(1 − A) is c − cy, where c = b − κ(1 − A) of the order above; κ²A′ likewise (b − κ²A′)(1 − y)².
+        let c = half - self.one_minus_a;
+        let y = c / (x + c);
+        Self {
+            one_minus_a: -self.one_minus_a - c * y,
+            a_prime: -self.a_prime - (half - self.a_prime) * y * (2.0 - y),
+        }
+    }
+
+    fn complete(self, special: Special, b: f64, x: f64) -> Special {
+        let half = (b - 1.0) / 2.0;
+        let one_minus_a = (half + self.one_minus_a) / x;
+        Special { a: 1.0 - one_minus_a, one_minus_a, a_prime: (half + self.a_prime) / x / x, ..special }
+    }
+}
+
 /// The expansion at order V.
-fn expansion(order: f64, kappa: f64) -> Special {
+fn expansion(order: f64, kappa: f64) -> (Special, Excess) {
     let z = kappa / order;
     let s = z.hypot(1.0);
     let p = 1.0 / s;
@@ -87,13 +125,19 @@ fn expansion(order: f64, kappa: f64) -> Special {
     let correction = zp * (p * inverse * (0.5 + f));
     let derivative =
         p / (1.0 + s) - t * inverse * (0.5 - one_minus_t - (3.0 * one_minus_t - 1.0) * f - one_minus_t * g);
-    Special {
+    let special = Special {
         l: order * (w - log_half) + common,
         m: order * (i - 1.0 - log_half) + common,
         a: z / (1.0 + s) - correction,
         one_minus_a: (1.0 + i) / (1.0 + s) + correction,
         a_prime: derivative * inverse,
-    }
+    };
+    // The same with V + ½ taken away by hand: z(1 + i)/(1 + s) = 1 − (1 + i)²/(2 + 2s), z²p/(1 + s) = 1 − p.
+    let excess = Excess {
+        one_minus_a: one_minus_t * f - 0.5 * t - order * (1.0 + i) * (1.0 + i) / (2.0 * (1.0 + s)),
+        a_prime: one_minus_t * ((3.0 * one_minus_t - 1.0) * f + one_minus_t * g) - t * (1.5 - t) - order * p,
+    };
+    (special, excess)
 }
 
 /// A, 1 − A and A′ from order v + 1 to v, where b = 2(v + 1).
@@ -144,3 +188,45 @@ pub(crate) fn log_sphere_area(dim: usize) -> f64 {
 
 /// ln π.
 const LN_PI: f64 = 1.144_729_885_849_400_2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `golden/vmf/debye_log_coeffs.json` holds the D_k as exact rationals, low to high powers of p.
+    #[test]
+    fn coefficients_equal_the_exact_rationals() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/vmf/debye_log_coeffs.json");
+        let file: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        // A sum of numbers is known to its largest.
+        let equal = |got: f64, parts: &[f64], k: usize, j: usize| {
+            let largest = parts.iter().fold(0.0_f64, |a, b| a.max(b.abs()));
+            assert!((got - parts.iter().sum::<f64>()).abs() <= 1e-15 * largest, "k = {k}, t^{j}: {got}");
+        };
+        for k in 1..=12 {
+            let d: Vec<f64> = file["D"][k.to_string()]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|c| {
+                    let text = c.as_str().unwrap();
+                    let (over, under) = text.split_once('/').unwrap_or((text, "1"));
+                    over.parse::<f64>().unwrap() / under.parse::<f64>().unwrap()
+                })
+                .collect();
+            // D_k = p^k P(t).
+            let p: Vec<f64> = d[k..].iter().step_by(2).copied().collect();
+            assert_eq!((p.len(), TERMS[k - 1].len()), (k + 1, k + 1));
+            for (j, [r, f, g]) in TERMS[k - 1].iter().rev().copied().enumerate() {
+                let power = (k + 2 * j) as f64;
+                // R = (P(t) − P(1))/(t − 1); F and G are of the first and the second derivative.
+                equal(r, &p[j + 1..], k, j);
+                equal(f, &[p[j] * power], k, j);
+                equal(g, &[p[j] * power * (power - 1.0)], k, j);
+            }
+            if k % 2 == 1 {
+                equal(AT_ONE[k / 2], &p, k, 0);
+            }
+        }
+    }
+}

@@ -75,7 +75,7 @@ pub fn group_statistics(rows: &[&[f64]]) -> Result<(GroupStatistics, Option<Vec<
 }
 
 /// x/‖x‖, or why x has no direction.
-fn unit(x: &[f64]) -> Result<Vec<Double>, &'static str> {
+pub(crate) fn unit(x: &[f64]) -> Result<Vec<Double>, &'static str> {
     if x.iter().any(|x| !x.is_finite()) {
         return Err("it has a NaN or an infinity");
     }

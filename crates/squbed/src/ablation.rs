@@ -36,16 +36,19 @@ pub fn variants(
         Ok(method::estimate(tasks, &options, device)?.tasks.iter().map(Parts::from).collect())
     };
     let projected =
-        |centred| MethodOptions { projection: Projection::Corpus { dims: None, centred }, ..default };
+        |centred| MethodOptions { projection: Projection::Corpus { dims: None, centred }, ..default.clone() };
     let mut variants = Vec::new();
     let mut add = |name: &str, parts: Vec<Parts>| variants.push(Variant { name: name.to_owned(), parts });
     for estimator in [Estimator::Exact, Estimator::Sra] {
-        let parts = with(tasks, MethodOptions { estimator, ..default })?;
+        let parts = with(tasks, MethodOptions { estimator, ..default.clone() })?;
         add(&format!("estimator: {estimator} in place of u"), parts);
     }
     add("projection: corpus-wide basis, centred", with(tasks, projected(true))?);
     add("projection: corpus-wide basis, not centred", with(tasks, projected(false))?);
-    add(&format!("video encoder: {} in the same fit", baseline::HISTOGRAM), with(histograms, default)?);
+    add(
+        &format!("video encoder: {} in the same fit", baseline::HISTOGRAM),
+        with(histograms, default.clone())?,
+    );
     if let Some(half) = halve(tasks) {
         add("sample size: half of the latent prompts and of the videos", with(&half, default)?);
     }

@@ -90,9 +90,59 @@ pub enum Error {
         /// What is to make them now.
         here: String,
     },
-    /// Two embeddings of one group have different widths.
-    #[error("an embedding has {got} numbers where others have {expected}")]
+    /// A basis of each prompt's own, centred, takes away what is to be measured.
+    #[error(
+        "a centred basis for each prompt is refused: taking a prompt's own mean away leaves r̄ ≈ 0 for every prompt, \
+         whatever its spread, so that the entropy would measure nothing; use none, corpus or corpus-uncentred"
+    )]
+    PromptCentred,
+    /// A basis of each prompt's own.
+    #[error(
+        "a basis for each prompt is refused: entropies in subspaces of their own are not comparable, and with as many \
+         components as the rank it is no projection at all; use none, corpus or corpus-uncentred"
+    )]
+    PromptBasis,
+    /// Components of no basis.
+    #[error("{components} components are asked for, but no projection; name corpus or corpus-uncentred")]
+    ComponentsOfNone {
+        /// Asked for.
+        components: usize,
+    },
+    /// A stored basis that cannot be read.
+    #[error("{} is no stored basis; `squbed estimate` writes basis.safetensors with its results", path.display())]
+    Basis {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<squbed_tensor::Error>,
+    },
+    /// A stored basis for other embeddings.
+    #[error("the basis {} is for embeddings of {basis} numbers, these have {got}", path.display())]
+    BasisWidth {
+        /// The file.
+        path: PathBuf,
+        /// Numbers that it takes.
+        basis: usize,
+        /// Numbers there are.
+        got: usize,
+    },
+    /// A stored basis of another encoder.
+    #[error("the basis {} is of {basis}, the prompts are embedded by {here}", path.display())]
+    BasisEncoder {
+        /// The file.
+        path: PathBuf,
+        /// The encoder of its corpus.
+        basis: String,
+        /// The encoder in use.
+        here: String,
+    },
+    /// Two embeddings have different widths.
+    #[error("group {group}, embedding {row}, has {got} numbers where others have {expected}")]
     Width {
+        /// Group of the embedding, from 0.
+        group: usize,
+        /// Its place in the group, from 0.
+        row: usize,
         /// Width of the first.
         expected: usize,
         /// Width of this one.

@@ -25,13 +25,22 @@ pub fn to_tensor(groups: &[&Group<'_>], device: &Device) -> Result<Tensor> {
     let m = groups.first().map_or(0, |g| g.len());
     let d = groups.first().and_then(|g| g.first()).map_or(0, |row| row.len());
     let mut numbers = Vec::with_capacity(groups.len() * m * d);
-    for row in groups.iter().copied().flatten() {
-        if row.len() != d {
-            return Err(Error::Width { expected: d, got: row.len() });
-        }
-        numbers.extend_from_slice(row);
-    }
+    check_widths(groups.iter().copied())?;
+    groups.iter().copied().flatten().for_each(|row| numbers.extend_from_slice(row));
     Ok(Tensor::from_vec(numbers, (groups.len(), m, d), device).map_err(squbed_tensor::Error::from)?)
+}
+
+fn check_widths<'a>(groups: impl IntoIterator<Item = &'a Group<'a>>) -> Result<()> {
+    let mut expected = None;
+    for (group, rows) in groups.into_iter().enumerate() {
+        for (row, got) in rows.iter().map(|row| row.len()).enumerate() {
+            let expected = *expected.get_or_insert(got);
+            if got != expected {
+                return Err(Error::Width { group, row, expected, got });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Fits each group, in its order. Groups may differ in size; those of one size form one batch.
@@ -41,6 +50,8 @@ pub fn fit_groups(
     estimator: Estimator,
     device: &Device,
 ) -> Result<Vec<GroupFit>> {
+    // Also between batches: entropies of different dimensions do not share a scale.
+    check_widths(groups)?;
     let mut by_size: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (i, group) in groups.iter().enumerate() {
         by_size.entry(group.len()).or_default().push(i);
@@ -92,4 +103,52 @@ pub fn fit_one(statistics: &GroupStatistics, estimator: Estimator, epsilon: f64)
         relative_entropy: -fit.kl_uniform,
         flags,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_of_any_sizes_fit_as_they_do_alone() {
+        let numbers: Vec<f32> = (0..700).map(|i| ((i * 7919 + 17) % 2003) as f32 / 1001.5 - 0.5).collect();
+        let rows: Vec<&[f32]> = numbers.chunks(7).collect();
+        let mut rest = rows.as_slice();
+        let groups: Vec<Group<'_>> = [3, 1, 20, 2, 3, 50, 2, 1, 18]
+            .into_iter()
+            .map(|m| {
+                let (group, after) = rest.split_at(m);
+                rest = after;
+                group.to_vec()
+            })
+            .collect();
+        for estimator in [Estimator::Exact, Estimator::U, Estimator::Sra] {
+            let fits = fit_groups(&groups, None, estimator, &Device::Cpu).unwrap();
+            assert_eq!(fits.len(), groups.len());
+            for (group, fit) in groups.iter().zip(&fits) {
+                let alone = fit_groups(std::slice::from_ref(group), None, estimator, &Device::Cpu).unwrap();
+                assert_eq!((&alone[0], fit.m), (fit, group.len()));
+                // And as the host's double-double has it.
+                let wide: Vec<Vec<f64>> =
+                    group.iter().map(|row| row.iter().map(|&x| x.into()).collect()).collect();
+                let wide: Vec<&[f64]> = wide.iter().map(Vec::as_slice).collect();
+                let want =
+                    squbed_vmf::fit(&squbed_vmf::group_statistics(&wide).unwrap().0, estimator).unwrap();
+                let same = fit.entropy == want.entropy || (fit.entropy - want.entropy).abs() < 1e-12;
+                assert!(same, "m = {}: {} and {}", fit.m, fit.entropy, want.entropy);
+                assert_eq!(fit.flags.contains(&Flag::PointMass), group.len() == 1);
+            }
+        }
+    }
+
+    #[test]
+    fn widths_that_differ_are_refused_between_groups_too() {
+        let (narrow, wide) = ([0.5_f32; 3], [0.5_f32; 4]);
+        // Of different sizes, so that they are of different batches.
+        let groups = [vec![&narrow[..]; 2], vec![&narrow[..], &wide[..], &narrow[..]]];
+        let error = fit_groups(&groups, None, Estimator::U, &Device::Cpu).unwrap_err();
+        assert_eq!(error.to_string(), "group 1, embedding 1, has 4 numbers where others have 3");
+        let groups = [vec![&narrow[..]; 2], vec![&wide[..]; 3]];
+        assert!(fit_groups(&groups, None, Estimator::U, &Device::Cpu).is_err());
+    }
 }

@@ -9,6 +9,7 @@
 pub mod ablation;
 pub mod accuracy;
 pub mod baseline;
+pub mod basis;
 pub mod calibrate;
 pub mod demo;
 pub mod embed;

@@ -1,6 +1,6 @@
 //! The method: Algorithms 1 and 2 of the paper on embeddings.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, path::PathBuf, str::FromStr};
 
 use candle_core::Device;
 use serde::{Deserialize, Serialize};
@@ -9,6 +9,7 @@ use squbed_tensor::pca::Pca;
 use squbed_vmf::Estimator;
 
 use crate::{
+    basis,
     error::{Error, Result},
     fit::{self, Group},
 };
@@ -57,7 +58,7 @@ impl FromStr for Preset {
 }
 
 /// What the prompt embeddings are projected on before the fit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "basis", deny_unknown_fields)]
 pub enum Projection {
     /// Nothing: the fit sees the embeddings as they are.
@@ -70,10 +71,38 @@ pub enum Projection {
         /// Whether the corpus mean is taken away first, as PCA is by definition.
         centred: bool,
     },
+    /// A basis that an earlier estimate stored: prompts of another corpus in the subspace of that one.
+    Stored {
+        /// Its file, `basis.safetensors` of that estimate's folder.
+        file: PathBuf,
+    },
+}
+
+impl Projection {
+    /// A projection by its name, `none`, `corpus` (centred) or `corpus-uncentred`, with `dims` components.
+    ///
+    /// # Errors
+    ///
+    /// Another name; `prompt` and `prompt-centred` are refused with their reason; components without a basis.
+    pub fn named(name: &str, dims: Option<usize>) -> Result<Self> {
+        match (name, dims) {
+            ("none", None | Some(0)) => Ok(Self::None),
+            ("none", Some(components)) => Err(Error::ComponentsOfNone { components }),
+            ("corpus", dims) => Ok(Self::Corpus { dims, centred: true }),
+            ("corpus-uncentred", dims) => Ok(Self::Corpus { dims, centred: false }),
+            ("prompt-centred", _) => Err(Error::PromptCentred),
+            ("prompt", _) => Err(Error::PromptBasis),
+            _ => Err(Error::Option {
+                name: "projection",
+                value: name.to_owned(),
+                allowed: "none, corpus, corpus-uncentred",
+            }),
+        }
+    }
 }
 
 /// Every option of the estimate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MethodOptions {
     /// How κ is estimated.
@@ -163,6 +192,7 @@ pub fn estimate(tasks: &[TaskEmbeddings<'_>], options: &MethodOptions, device: &
     let basis = match options.projection {
         Projection::None => None,
         Projection::Corpus { dims, centred } => Some(corpus_basis(&prompts, dims, centred, device)?),
+        Projection::Stored { ref file } => Some(basis::load(file, &prompts, device)?),
     };
     let aleatoric = aleatoric_uncertainty(&prompts, basis.as_ref(), options.estimator, device)?;
     let videos: Vec<Group<'_>> = tasks.iter().flat_map(|t| t.videos.iter().cloned()).collect();

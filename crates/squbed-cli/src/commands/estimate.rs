@@ -11,6 +11,7 @@ use squbed::{
     embed,
     method::{self, MethodOptions, Preset, Projection},
     models::ModelStore,
+    progress::Progress,
     run::{self, MethodInForce},
     store::Failure,
     vmf::Estimator,
@@ -53,9 +54,16 @@ pub(crate) struct Estimate {
     /// Estimator of κ in place of the preset's: exact, u, banerjee, sra, song or tanabe.
     #[arg(long)]
     estimator: Option<Estimator>,
-    /// Components of a corpus-wide, centred basis for the prompts in place of the preset's; 0 for none.
+    /// What the prompts are projected on in place of the preset's: none, corpus (principal components of all latent
+    /// prompts, centred) or corpus-uncentred.
+    #[arg(long)]
+    projection: Option<String>,
+    /// Components of that basis, at most the rank, or 0 for none; 64 or the rank where not given.
     #[arg(long)]
     components: Option<usize>,
+    /// Project on the basis that an earlier estimate stored, its basis.safetensors.
+    #[arg(long, conflicts_with_all = ["projection", "components"])]
+    basis: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -121,10 +129,12 @@ impl Estimate {
         if let Some(estimator) = self.estimator {
             options.estimator = estimator;
         }
-        match self.components {
-            Some(0) => options.projection = Projection::None,
-            Some(k) => options.projection = Projection::Corpus { dims: Some(k), centred: true },
-            None => {}
+        match (&self.basis, self.projection.as_deref(), self.components) {
+            (Some(file), ..) => options.projection = Projection::Stored { file: file.clone() },
+            (None, None, Some(0)) => options.projection = Projection::None,
+            (None, Some(name), dims) => options.projection = Projection::named(name, dims)?,
+            (None, None, Some(k)) => options.projection = Projection::named("corpus", Some(k))?,
+            (None, None, None) => {}
         }
         let bars = Bars::new(common.quiet);
         let tasks = squbed::store::read_tasks(&input.tasks).map_err(squbed::Error::from)?;
@@ -134,6 +144,11 @@ impl Estimate {
         let models = ModelStore::new(None).map_err(squbed::Error::from)?;
         let (device, dtype) = super::place(common)?;
         let text = models.text_encoder(&self.text_model, &device, dtype).map_err(squbed::Error::from)?;
+        if let Some(file) = &self.basis
+            && !squbed::basis::check_encoder(file, text.identity())?
+        {
+            bars.note(&format!("{} has no method.json beside it: its encoder is not known", file.display()));
+        }
         let video = models.video_encoder(&input.video_model, &device, dtype).map_err(squbed::Error::from)?;
         let prompts: Vec<&str> = tasks.iter().flat_map(|t| &t.latents).map(|z| z.prompt.as_str()).collect();
         let (texts, _) = embed::embed_texts(&prompts, &*text, Some(&input.cache), &bars)?;

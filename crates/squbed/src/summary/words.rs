@@ -53,6 +53,11 @@ pub(super) fn preset_method(
             Origin::Paper,
             "PCA on the prompt embeddings is the paper's; its basis, centring and width are ours: the paper gives none",
         ),
+        Projection::Stored { ref file } => (
+            format!("stored basis {}, {} components", file.display(), in_force.components.unwrap_or(0)),
+            Origin::Ours,
+            "asked for: the prompts in the subspace of another corpus",
+        ),
     };
     let options = vec![
         option("κ estimator", in_force.options.estimator.to_string(), estimator, estimator_reason),

@@ -1,5 +1,7 @@
 //! `squbed vmf`: the von Mises–Fisher distribution by itself.
 
+mod input;
+
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
@@ -7,11 +9,14 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use squbed::{
     core::{Flag, float},
-    store::{NpyData, read_npy, read_safetensors},
-    vmf::{Estimator, VonMisesFisher},
+    store::{NpyArray, NpyData, write_npy},
+    vmf::{Estimator, Sampler, VonMisesFisher},
 };
 
-use crate::{Common, Done, output::Records};
+use crate::{
+    Common, Done,
+    output::{self, Records},
+};
 
 #[derive(Subcommand)]
 pub(crate) enum Vmf {
@@ -21,6 +26,8 @@ pub(crate) enum Vmf {
     Kappa(Kappa),
     /// Fit groups of embeddings and give their entropies.
     Fit(Fit),
+    /// Draw unit vectors, f64: a .npy file, or rows on stdout, whose JSON `squbed vmf fit` reads.
+    Sample(Sample),
 }
 
 #[derive(Args)]
@@ -78,11 +85,35 @@ struct KappaRow {
 
 #[derive(Args)]
 pub(crate) struct Fit {
-    /// .npy [m,d] or [groups,m,d], .safetensors, or a JSON array of rows or of groups.
+    /// .npy [m,d] or [groups,m,d]; .safetensors, where several tensors are groups in the order of their names; or a
+    /// JSON array of rows or of groups. Groups may differ in size.
     file: PathBuf,
     /// exact, u, banerjee, sra, song or tanabe.
     #[arg(long, default_value = "exact")]
     estimator: Estimator,
+}
+
+#[derive(Args)]
+pub(crate) struct Sample {
+    /// Dimension n of the space that the unit sphere lies in.
+    #[arg(long)]
+    dim: usize,
+    /// Concentration κ, 0 (uniform) to inf.
+    #[arg(long, allow_negative_numbers = true)]
+    kappa: f64,
+    /// How many samples.
+    #[arg(long)]
+    count: usize,
+    /// A seed always gives the same samples, and fewer of them are the first ones.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Mean direction, of any length: .npy or .safetensors of shape [n] or [1,n], or a JSON array of n numbers; the first
+    /// axis where not given.
+    #[arg(long)]
+    mean: Option<PathBuf>,
+    /// Where the samples go, a .npy file [count,n]; stdout where not given.
+    #[arg(long)]
+    out: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -126,6 +157,7 @@ impl Vmf {
                     .print(common.format)?;
             }
             Self::Fit(fit) => fit.run(common)?,
+            Self::Sample(sample) => sample.run(common)?,
         }
         Ok(Done::Whole)
     }
@@ -133,7 +165,7 @@ impl Vmf {
 
 impl Fit {
     fn run(&self, common: &Common) -> anyhow::Result<()> {
-        let (groups, epsilon) = read_groups(&self.file)?;
+        let (groups, epsilon) = input::read_groups(&self.file)?;
         let rows = groups
             .iter()
             .enumerate()
@@ -143,6 +175,24 @@ impl Fit {
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
         Records::list(&rows)?.print(common.format)
+    }
+}
+
+impl Sample {
+    fn run(&self, common: &Common) -> anyhow::Result<()> {
+        let mean = self.mean.as_deref().map(input::read_vector).transpose()?;
+        let sampler = Sampler::new(self.dim, self.kappa, mean.as_deref())?;
+        if self.count == 0 {
+            bail!("--count is 0; it must be at least 1");
+        }
+        let rows = sampler.rows(self.count, self.seed)?;
+        match &self.out {
+            Some(path) => {
+                let array = NpyArray::new(vec![self.count, self.dim], NpyData::F64(rows))?;
+                Ok(write_npy(path, &array).map_err(squbed::Error::from)?)
+            }
+            None => output::print_rows(&rows, self.dim, common.format),
+        }
     }
 }
 
@@ -159,47 +209,5 @@ fn fit_row(group: &[Vec<f64>], estimator: Estimator, epsilon: f64) -> anyhow::Re
         entropy: fit.entropy,
         mean_direction,
         flags: fit.flags,
-    })
-}
-
-/// Groups of rows in f64, and the precision that their numbers had.
-fn read_groups(path: &std::path::Path) -> anyhow::Result<(Vec<Vec<Vec<f64>>>, f64)> {
-    let array = match path.extension().and_then(|e| e.to_str()) {
-        Some("npy") => read_npy(path).map_err(squbed::Error::from)?,
-        Some("safetensors") => read_safetensors(path, None).map_err(squbed::Error::from)?,
-        Some("json") => return Ok((read_json_groups(path)?, f64::EPSILON)),
-        _ => bail!("{} is none of .npy, .safetensors and .json", path.display()),
-    };
-    let (m, d) = match *array.shape() {
-        [m, d] | [_, m, d] if m > 0 && d > 0 => (m, d),
-        ref shape => bail!(
-            "{} has shape {shape:?}; it must be [m, d] or [groups, m, d] with at least one row and column",
-            path.display()
-        ),
-    };
-    let epsilon = match array.data() {
-        NpyData::F32(_) => f32::EPSILON.into(),
-        NpyData::F64(_) => f64::EPSILON,
-        NpyData::I64(_) => bail!("{} holds integers; embeddings are f32 or f64", path.display()),
-    };
-    let rows: Vec<Vec<f64>> = array.to_f64().chunks(d).map(<[f64]>::to_vec).collect();
-    Ok((rows.chunks(m).map(<[Vec<f64>]>::to_vec).collect(), epsilon))
-}
-
-fn read_json_groups(path: &std::path::Path) -> anyhow::Result<Vec<Vec<Vec<f64>>>> {
-    #[derive(serde::Deserialize)]
-    #[serde(untagged)]
-    enum Input {
-        Rows(Vec<Vec<f64>>),
-        Groups(Vec<Vec<Vec<f64>>>),
-    }
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let input: Input = serde_json::from_str(&text).with_context(|| {
-        format!("{} is not a JSON array of rows of numbers, or of groups of such rows", path.display())
-    })?;
-    Ok(match input {
-        Input::Rows(rows) if rows.is_empty() => bail!("{} holds no rows", path.display()),
-        Input::Rows(rows) => vec![rows],
-        Input::Groups(groups) => groups,
     })
 }

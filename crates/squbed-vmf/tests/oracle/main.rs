@@ -1,0 +1,5 @@
+//! Against ways of computing that share nothing with the crate's.
+
+mod functions;
+mod quadrature;
+mod sampling;
