@@ -425,6 +425,51 @@ fn parts_that_do_not_fit_are_named() {
 }
 
 #[test]
+fn a_report_takes_the_plots_of_an_earlier_one_away_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = || {
+        let mut names: Vec<String> = fs::read_dir(folder.path().join("plots"))
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+    let first = sample(6, 7);
+    let foreign = ["1-notes.png", "correlations-by-hand.svg", "my-aleatoric-true-aleatoric.svg", "1-default-aleatoric.txt"];
+    write(&first, folder.path()).unwrap();
+    for name in foreign {
+        fs::write(folder.path().join("plots").join(name), "mine").unwrap();
+    }
+    // A report of fewer methods and no truth.
+    let mut second = sample(6, 7);
+    second.methods.truncate(1);
+    second.baselines.clear();
+    second.seeds.truncate(1);
+    second.methods[0].correlations.retain(|c| c.y == Quantity::Accuracy(0));
+    for task in &mut second.tasks {
+        task.estimates.truncate(1);
+        task.latents.iter_mut().for_each(|z| z.entropies.truncate(1));
+    }
+    let written = write(&second, folder.path()).unwrap();
+    let mut expected: Vec<String> =
+        written.plots.iter().map(|p| p.file_name().unwrap().to_str().unwrap().to_owned()).collect();
+    assert!(expected.len() < plots(&first).len(), "{expected:?}");
+    expected.extend(foreign.map(str::to_owned));
+    expected.sort();
+    assert_eq!(names(), expected);
+}
+
+#[test]
+fn a_correlation_in_a_sentence_looks_as_in_the_tables() {
+    let text = squbed_report::correlation_text;
+    assert_eq!(text(-0.5, -0.75, 0.0833, 0.0833, 4), "τ = −0.50 [−0.75, 0.08], p = 0.083, n = 4");
+    assert_eq!(text(0.8, 0.7, 0.9, 1e-9, 24), "τ = 0.80 [0.70, 0.90], p < 0.001, n = 24");
+    assert_eq!(text(1.0, f64::NAN, f64::NAN, 1.0, 2), "τ = 1.00, p = 1.000, n = 2");
+    assert_eq!(text(f64::NAN, f64::NAN, f64::NAN, f64::NAN, 1), "τ undefined, n = 1");
+}
+
+#[test]
 fn data_serialise_without_pictures() {
     let mut data = sample(3, 8);
     data.tasks[0].accuracies[0] = f64::NAN;

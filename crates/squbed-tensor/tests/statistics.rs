@@ -168,4 +168,10 @@ fn a_basis_survives_its_file() {
     std::fs::write(&path, b"no basis").unwrap();
     assert!(Pca::load(&path, &Device::Cpu).is_err());
     std::fs::remove_dir_all(&folder).unwrap();
+    // The folder is gone: both ways name the file.
+    let pca = Pca::fit(&x, 3, true).unwrap();
+    for error in [pca.save(&path).unwrap_err(), Pca::load(&path, &Device::Cpu).unwrap_err()] {
+        assert!(matches!(&error, Error::BasisFile { path: named, .. } if *named == path), "{error}");
+        assert!(error.to_string().contains("basis.safetensors"), "{error}");
+    }
 }

@@ -18,6 +18,7 @@ pub mod fit;
 pub mod machine;
 pub mod method;
 pub mod progress;
+pub mod results;
 pub mod run;
 pub mod steps;
 pub mod summary;

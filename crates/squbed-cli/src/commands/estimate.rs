@@ -2,15 +2,19 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 use squbed::{
     accuracy,
+    calibrate::{Parts, PointMasses},
     core::float,
     embed,
     method::{self, MethodOptions, Preset, Projection},
     models::ModelStore,
-    run::{self, MethodInForce},
+    progress::Progress,
+    results::{self, MethodInForce},
+    run,
     vmf::Estimator,
 };
 
@@ -67,6 +71,7 @@ struct UncertaintyRow<'a> {
     epistemic: f64,
     #[serde(with = "float")]
     total: f64,
+    latents_left_out: usize,
 }
 
 impl Estimate {
@@ -84,14 +89,16 @@ impl Estimate {
         let bars = Bars::new(common.quiet);
         let tasks = squbed::store::read_tasks(&input.tasks).map_err(squbed::Error::from)?;
         for task in &tasks {
-            task.check_complete().map_err(squbed::Error::from)?;
+            task.check_complete()
+                .map_err(squbed::Error::from)
+                .with_context(|| format!("{} holds a task that cannot be estimated", input.tasks.display()))?;
         }
         let models = ModelStore::new(None).map_err(squbed::Error::from)?;
         let (device, dtype) = super::place(common)?;
         let text = models.text_encoder(&input.text_model, &device, dtype).map_err(squbed::Error::from)?;
         let video = models.video_encoder(&input.video_model, &device, dtype).map_err(squbed::Error::from)?;
         let prompts: Vec<&str> = tasks.iter().flat_map(|t| &t.latents).map(|z| z.prompt.as_str()).collect();
-        let (texts, _) = embed::embed_texts(&prompts, &*text, Some(&input.cache), &bars)?;
+        let (texts, text_work) = embed::embed_texts(&prompts, &*text, Some(&input.cache), &bars)?;
         let (videos, _, work) =
             embed::embed_videos(&run::video_paths(&tasks), &*video, Some(&input.cache), input.batch, &bars)?;
         let (embedded, left_out) = embed::gather(&tasks, &texts, &videos);
@@ -104,9 +111,14 @@ impl Estimate {
             video_encoder: videos.identity().clone(),
             squbed: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        run::write_estimate(&input.out.join(self.preset.to_string()), &estimate, &in_force)?;
+        results::write_estimate(&input.out, &estimate, &in_force)?;
         squbed::store::write_tasks(&input.out.join("tasks.jsonl"), &tasks).map_err(squbed::Error::from)?;
-        run::forget_calibration(&input.out)?;
+        results::carry_truth(&input.tasks, &tasks, &input.out)?;
+        results::forget_calibration(&input.out)?;
+        let folder = input.out.join(in_force.name());
+        bars.note(&format!("estimate {}: {}", in_force.name(), folder.display()));
+        let parts: Vec<Parts> = estimate.tasks.iter().map(Parts::from).collect();
+        PointMasses::of(&parts).sentences().iter().for_each(|sentence| bars.note(sentence));
         let rows: Vec<UncertaintyRow<'_>> = estimate
             .tasks
             .iter()
@@ -115,10 +127,11 @@ impl Estimate {
                 aleatoric: t.aleatoric,
                 epistemic: t.epistemic,
                 total: t.total,
+                latents_left_out: t.latents_left_out,
             })
             .collect();
         Records::list(&rows)?.print(common.format)?;
-        let failures: Vec<_> = work.failures.into_iter().chain(left_out).collect();
+        let failures: Vec<_> = [text_work.failures, work.failures, left_out].concat();
         super::record_failures(&input.out, &["embed", "estimate"], &failures, &bars)
     }
 }
@@ -134,9 +147,10 @@ impl Score {
         let (videos, _, work) =
             embed::embed_videos(&run::video_paths(&tasks), &*video, Some(&input.cache), input.batch, &bars)?;
         let scores = accuracy::cosine_scores(&tasks, &videos);
-        std::fs::create_dir_all(&input.out)?;
+        results::make_folder(&input.out)?;
         squbed::store::write_accuracy(&input.out, &scores).map_err(squbed::Error::from)?;
-        run::forget_calibration(&input.out)?;
+        results::carry_truth(&input.tasks, &tasks, &input.out)?;
+        results::forget_calibration(&input.out)?;
         Records::list(&scores)?.print(common.format)?;
         super::record_failures(&input.out, &["embed"], &work.failures, &bars)
     }

@@ -43,11 +43,11 @@ pub(crate) fn record_failures(
     failures: &[Failure],
     bars: &Bars,
 ) -> anyhow::Result<Done> {
-    squbed::run::write_failures(folder, steps, failures)?;
+    squbed::results::write_failures(folder, steps, failures)?;
     if failures.is_empty() {
         return Ok(Done::Whole);
     }
-    let path = folder.join(squbed::run::FAILURES);
+    let path = folder.join(squbed::results::FAILURES);
     bars.note(&format!("{} item(s) failed; see {}", failures.len(), path.display()));
     Ok(Done::WithFailures)
 }
