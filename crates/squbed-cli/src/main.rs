@@ -148,7 +148,8 @@ fn explain(error: &anyhow::Error) -> u8 {
         let _ = writeln!(err, "  because: {cause}");
     }
     let known = error.chain().find_map(|e| e.downcast_ref::<squbed::Error>());
-    if let Some(hint) = known.and_then(squbed::Error::hint) {
+    let hint = known.and_then(squbed::Error::hint).or_else(|| squbed::remedy(error.as_ref()));
+    if let Some(hint) = hint {
         let _ = writeln!(err, "hint: {hint}");
     }
     match known.map(squbed::Error::fault) {

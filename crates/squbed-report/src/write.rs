@@ -24,18 +24,19 @@ pub struct Written {
 ///
 /// Each file appears whole or not at all; the page, which tells that a report is there, comes after its
 /// plots. Plots of an earlier report that this one does not have are removed then; files of any other name
-/// are left alone.
+/// are left alone. `drawn` is called after each of the [`plots`].
 ///
 /// # Errors
 ///
 /// As [`render`], and where a file cannot be written.
-pub fn write(data: &ReportData, dir: &Path) -> Result<Written, Error> {
+pub fn write(data: &ReportData, dir: &Path, drawn: &dyn Fn()) -> Result<Written, Error> {
     // Everything is made before anything is written.
     let page = render(data)?;
     let mut files = Vec::new();
     for plot in plots(data) {
         files.push((format!("{}.svg", plot.name()), plot_svg(&plot).into_bytes()));
         files.push((format!("{}.png", plot.name()), plot_png(&plot, SCALE)?));
+        drawn();
     }
     let folder = dir.join("plots");
     fs::create_dir_all(&folder).map_err(|source| Error::Write { path: folder.clone(), source })?;

@@ -300,7 +300,7 @@ impl Error {
 }
 
 /// What to do about an error of the system, wherever it lies among the causes: a full disk above all.
-pub(crate) fn remedy(error: &(dyn StdError + 'static)) -> Option<String> {
+pub fn remedy(error: &(dyn StdError + 'static)) -> Option<String> {
     let kind = |e: &(dyn StdError + 'static)| {
         let system = e.downcast_ref::<io::Error>().map(io::Error::kind);
         // FFmpeg gives the system's error numbers below zero.

@@ -44,9 +44,8 @@ pub fn report(out: &Path, into: &Path, context: Context<'_>, progress: &dyn Prog
     let folder = Folder::read(out)?;
     let floors = if context.floors.is_empty() { &folder.floors } else { context.floors };
     let data = folder.data(Context { floors, ..context }, progress);
-    progress.begin("draw plots", 1, "reports");
-    squbed_report::write(&data, into)?;
-    progress.advance(1);
+    progress.begin("draw plots", squbed_report::plots(&data).len() as u64, "plots");
+    squbed_report::write(&data, into, &|| progress.advance(1))?;
     progress.end();
     Ok(into.join("report.html"))
 }
@@ -266,7 +265,7 @@ impl Folder {
     fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         for (name, why) in &self.calibration.not_computed {
-            warnings.push(format!("Not computed: {name}. {}{}.", why[..1].to_uppercase(), &why[1..]));
+            warnings.push(format!("Not computed: {name}: {why}."));
         }
         for (name, (_, rows)) in &self.uncertainty {
             let parts: Vec<Parts> = rows.iter().map(Parts::from).collect();

@@ -1,12 +1,12 @@
 //! A whole run on a small closed world: real videos, real encoders.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Mutex};
 
 use squbed::{
     experiment::{Embed, Experiment, Generate, Refine, TaskSource},
     method::Preset,
     models::ModelStore,
-    progress::Silent,
+    progress::{Progress, Silent},
     run::{Encoders, Outcome, run},
     summary::{self, Context},
 };
@@ -33,6 +33,21 @@ fn step(outcome: &Outcome, name: &str) -> (usize, usize) {
     (step.reused, step.done)
 }
 
+/// Steps with what they announced and what they did.
+#[derive(Default)]
+struct Steps(Mutex<Vec<(String, u64, u64)>>);
+
+impl Progress for Steps {
+    fn begin(&self, step: &str, total: u64, _: &str) {
+        self.0.lock().unwrap().push((step.to_owned(), total, 0));
+    }
+    fn advance(&self, by: u64) {
+        self.0.lock().unwrap().last_mut().unwrap().2 += by;
+    }
+    fn end(&self) {}
+    fn note(&self, _: &str) {}
+}
+
 #[test]
 fn a_run_reuses_what_is_finished_and_survives_a_broken_video() {
     let folder = tempfile::tempdir().unwrap();
@@ -40,12 +55,21 @@ fn a_run_reuses_what_is_finished_and_survives_a_broken_video() {
     let models = ModelStore::new(None).unwrap();
     let encoders = Encoders::load(&experiment, &models).expect("run `cargo xtask setup`");
 
-    let first = run(&experiment, &encoders, "test", &Silent).unwrap();
+    let steps = Steps::default();
+    let first = run(&experiment, &encoders, "test", &steps).unwrap();
     assert!(first.failures.is_empty(), "{:?}", first.failures);
     assert_eq!(step(&first, "generate videos"), (0, 16));
     assert_eq!(step(&first, "embed videos"), (0, 20));
     let out = &experiment.out;
-    let report = summary::report(out, out, Context::default(), &Silent).unwrap();
+    let report = summary::report(out, out, Context::default(), &steps).unwrap();
+    let steps = steps.0.into_inner().unwrap();
+    for slow in ["calibrate", "read first frames", "draw plots"] {
+        assert!(steps.iter().any(|(step, ..)| step == slow), "{slow} goes on in silence");
+    }
+    for (step, total, done) in steps {
+        assert_eq!(total, done, "{step}");
+        assert!(total > 0 || step == "refine prompts", "{step}");
+    }
     let html = fs::read_to_string(report).unwrap();
     assert!(html.contains("A small world") && html.contains("i3d-kinetics-400"));
     for file in

@@ -170,7 +170,7 @@ impl Video {
             return Ok(done);
         }
         if self.files.is_empty() {
-            bail!("no video files are given");
+            bail!("no video files are given; name one at least");
         }
         let (device, dtype) = super::place(common)?;
         let name = self.encoder.name()?;

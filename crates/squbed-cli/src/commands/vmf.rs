@@ -170,7 +170,7 @@ fn read_groups(path: &std::path::Path) -> anyhow::Result<(Vec<Vec<Vec<f64>>>, f6
         Some("npy") => read_npy(path).map_err(squbed::Error::from)?,
         Some("safetensors") => read_safetensors(path, None).map_err(squbed::Error::from)?,
         Some("json") => return Ok((read_json_groups(path)?, f64::EPSILON)),
-        _ => bail!("{} is none of .npy, .safetensors and .json", path.display()),
+        _ => bail!("{} is none of .npy, .safetensors and .json; convert it to one of them", path.display()),
     };
     let (m, d) = match *array.shape() {
         [m, d] | [_, m, d] if m > 0 && d > 0 => (m, d),
@@ -182,7 +182,7 @@ fn read_groups(path: &std::path::Path) -> anyhow::Result<(Vec<Vec<Vec<f64>>>, f6
     let epsilon = match array.data() {
         NpyData::F32(_) => f32::EPSILON.into(),
         NpyData::F64(_) => f64::EPSILON,
-        NpyData::I64(_) => bail!("{} holds integers; embeddings are f32 or f64", path.display()),
+        NpyData::I64(_) => bail!("{} holds integers; convert them to f32 or f64", path.display()),
     };
     let rows: Vec<Vec<f64>> = array.to_f64().chunks(d).map(<[f64]>::to_vec).collect();
     Ok((rows.chunks(m).map(<[Vec<f64>]>::to_vec).collect(), epsilon))
@@ -200,7 +200,7 @@ fn read_json_groups(path: &std::path::Path) -> anyhow::Result<Vec<Vec<Vec<f64>>>
         format!("{} is not a JSON array of rows of numbers, or of groups of such rows", path.display())
     })?;
     Ok(match input {
-        Input::Rows(rows) if rows.is_empty() => bail!("{} holds no rows", path.display()),
+        Input::Rows(rows) if rows.is_empty() => bail!("{} holds no rows; give one at least", path.display()),
         Input::Rows(rows) => vec![rows],
         Input::Groups(groups) => groups,
     })
