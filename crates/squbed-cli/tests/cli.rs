@@ -131,7 +131,7 @@ fn stats_kendall() {
     let five = folder.path().join("five.csv");
     fs::write(&five, "u,a\n1,4\n2,3\n3,2\n4,1\n5,0\n").unwrap();
     let row = json(&["stats", "kendall", text(&five), "--x", "u", "--y", "a", "--format", "json"]);
-    assert_eq!(row["ci_high"].as_f64(), Some(-1.0));
+    assert!(row["ci_high"].as_f64().unwrap() < -0.99, "{row}");
     let (code, message) = failure(&["stats", "kendall", text(&path), "--x", "u", "--y", "b"]);
     assert!(code == 1 && message.contains("no column `b`") && message.contains("id, u, a"), "{message}");
     let (code, message) = failure(&["stats", "kendall", text(&path), "--x", "id", "--y", "a"]);
@@ -219,7 +219,8 @@ fn the_closed_world_goes_step_by_step() {
     assert!(code == 1 && message.contains("hint: run `squbed calibrate`"), "{message}");
     // Options of one's own stand beside the preset's result and leave it alone.
     let estimate = |more: &[&str]| {
-        let all = ["estimate", text(&tasks), "--cache", text(&cache), "--out", text(&results), "--preset", "paper"];
+        let all =
+            ["estimate", text(&tasks), "--cache", text(&cache), "--out", text(&results), "--preset", "paper"];
         let output = squbed(&[&all[..], more].concat());
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     };

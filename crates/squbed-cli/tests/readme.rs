@@ -28,10 +28,8 @@ fn the_experiment_is_read_as_it_stands_and_in_its_other_form() {
     assert!(matches!(&file.tasks, TaskSource::File(tasks) if tasks.ends_with("tasks.jsonl")));
     assert_eq!(file.presets.len(), 2);
     // `tasks = { file = … }     # or: tasks = { world = … }`
-    let other: Vec<&str> = example
-        .lines()
-        .map(|line| line.split_once("# or: ").map_or(line, |(_, other)| other))
-        .collect();
+    let other: Vec<&str> =
+        example.lines().map(|line| line.split_once("# or: ").map_or(line, |(_, other)| other)).collect();
     assert_ne!(other.join("\n"), example.trim_end());
     assert!(matches!(read(&other.join("\n")).tasks, TaskSource::World { .. }));
 }
@@ -48,10 +46,12 @@ fn commands(text: &str) -> Vec<Vec<String>> {
 
 /// What stands between backticks in a text and begins with the program's name: `a|b` as one command each.
 fn inline(text: &str) -> Vec<Vec<String>> {
-    let spans = text.split('`').skip(1).step_by(2).filter(|span| *span == "squbed" || span.starts_with("squbed "));
+    let spans =
+        text.split('`').skip(1).step_by(2).filter(|span| *span == "squbed" || span.starts_with("squbed "));
     spans
         .flat_map(|span| {
-            let words: Vec<String> = span.replace("\\|", "|").split_whitespace().skip(1).map(str::to_owned).collect();
+            let words: Vec<String> =
+                span.replace("\\|", "|").split_whitespace().skip(1).map(str::to_owned).collect();
             let choices = words.iter().find(|word| word.contains('|')).cloned().unwrap_or_default();
             let with = |choice: &str| {
                 words.iter().map(|w| if w.contains('|') { choice.to_owned() } else { w.clone() }).collect()
@@ -80,8 +80,7 @@ fn every_command_of_the_readme_exists_with_its_flags() {
     let text = readme();
     let (shown, named) = (commands(&blocks(&text, "sh").join("\n")), inline(&text));
     assert!(shown.len() >= 5 && named.len() >= 15, "{} {}", shown.len(), named.len());
-    let wrong: Vec<String> =
-        shown.iter().chain(&named).filter_map(|words| understood(words).err()).collect();
+    let wrong: Vec<String> = shown.iter().chain(&named).filter_map(|words| understood(words).err()).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     for wrong in ["estimat tasks.jsonl", "estimate --cachee x", "models frobnicate"] {
         let words: Vec<String> = wrong.split(' ').map(str::to_owned).collect();

@@ -73,16 +73,16 @@ impl<'a> Names<'a> {
 
 /// Part of a file name.
 fn slug(quantity: Quantity) -> String {
-        match quantity {
-            Quantity::Aleatoric => "aleatoric".to_owned(),
-            Quantity::Epistemic => "epistemic".to_owned(),
-            Quantity::TotalRankSum => "total-rank-sum".to_owned(),
-            Quantity::TotalSum => "total-sum".to_owned(),
-            Quantity::TotalZSum => "total-z-sum".to_owned(),
-            Quantity::TrueAleatoric => "true-aleatoric".to_owned(),
-            Quantity::TrueEpistemic => "true-epistemic".to_owned(),
-            Quantity::Accuracy(i) => format!("accuracy-{}", i + 1),
-        }
+    match quantity {
+        Quantity::Aleatoric => "aleatoric".to_owned(),
+        Quantity::Epistemic => "epistemic".to_owned(),
+        Quantity::TotalRankSum => "total-rank-sum".to_owned(),
+        Quantity::TotalSum => "total-sum".to_owned(),
+        Quantity::TotalZSum => "total-z-sum".to_owned(),
+        Quantity::TrueAleatoric => "true-aleatoric".to_owned(),
+        Quantity::TrueEpistemic => "true-epistemic".to_owned(),
+        Quantity::Accuracy(i) => format!("accuracy-{}", i + 1),
+    }
 }
 
 /// The name of a scatter plot; `place` is that of its method, which keeps names apart whose slugs are the
@@ -102,7 +102,9 @@ pub(crate) fn is_plot_name(name: &str) -> bool {
     };
     let ends = |rest: &str, x: Quantity| rest == slug(x) || rest.ends_with(&format!("-{}", slug(x)));
     let estimated = |rest: &str| {
-        [Aleatoric, Epistemic, TotalRankSum, TotalSum, TotalZSum, TrueAleatoric].iter().any(|&x| ends(rest, x))
+        [Aleatoric, Epistemic, TotalRankSum, TotalSum, TotalZSum, TrueAleatoric]
+            .iter()
+            .any(|&x| ends(rest, x))
     };
     let to_truth = || {
         let before = |y: Quantity| rest.strip_suffix(&format!("-{}", slug(y)));

@@ -436,7 +436,12 @@ fn a_report_takes_the_plots_of_an_earlier_one_away_and_nothing_else() {
         names
     };
     let first = sample(6, 7);
-    let foreign = ["1-notes.png", "correlations-by-hand.svg", "my-aleatoric-true-aleatoric.svg", "1-default-aleatoric.txt"];
+    let foreign = [
+        "1-notes.png",
+        "correlations-by-hand.svg",
+        "my-aleatoric-true-aleatoric.svg",
+        "1-default-aleatoric.txt",
+    ];
     write(&first, folder.path(), &|| ()).unwrap();
     for name in foreign {
         fs::write(folder.path().join("plots").join(name), "mine").unwrap();

@@ -108,7 +108,10 @@ impl PointMasses {
     /// What a reader has to know of them, one sentence each; none where there are none.
     pub fn sentences(&self) -> Vec<String> {
         let said = [
-            (self.latents_left_out, "latent prompt(s) have videos that are all the same (h = −∞) and are left out of their tasks' means"),
+            (
+                self.latents_left_out,
+                "latent prompt(s) have videos that are all the same (h = −∞) and are left out of their tasks' means",
+            ),
             (self.aleatoric, "task(s) have latent prompts that are all the same: aleatoric and total are −∞"),
             (self.epistemic, "task(s) have no latent prompt whose videos differ: epistemic and total are −∞"),
         ];
@@ -167,7 +170,10 @@ pub const LEAST_RESAMPLED: usize = 5;
 pub fn interval(x: &[f64], y: &[f64], resampling: Resampling) -> Result<(f64, f64, String)> {
     let none = |why: String| Ok((f64::NAN, f64::NAN, format!("none: {why}")));
     if x.len() < LEAST_RESAMPLED {
-        return none(format!("{} rows are too few to resample, at least {LEAST_RESAMPLED} are needed", x.len()));
+        return none(format!(
+            "{} rows are too few to resample, at least {LEAST_RESAMPLED} are needed",
+            x.len()
+        ));
     }
     if squbed_stats::tau_b(x, y).is_nan() {
         return none(CONSTANT.to_owned());

@@ -208,7 +208,8 @@ fn median_calibration(all: &[&Calibration], over: &str) -> Calibration {
     };
     let truth = all.iter().all(|c| c.truth.is_some()).then(|| {
         let of = |get: fn(&TruthCorrelations) -> &Correlation| {
-            let correlations: Vec<&Correlation> = all.iter().filter_map(|c| c.truth.as_ref().map(get)).collect();
+            let correlations: Vec<&Correlation> =
+                all.iter().filter_map(|c| c.truth.as_ref().map(get)).collect();
             median_correlation(&correlations, over)
         };
         TruthCorrelations {

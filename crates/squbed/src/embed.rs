@@ -104,7 +104,9 @@ pub fn embed_texts(
                     warnings: Vec::new(),
                     embedding,
                 }),
-                Some(why) => failures.push(useless(encoder.identity(), &format!("“{}”", wanted[digest]), why)),
+                Some(why) => {
+                    failures.push(useless(encoder.identity(), &format!("“{}”", wanted[digest]), why))
+                }
             }
         }
         store(cache.as_mut(), stored, &mut embeddings)?;

@@ -142,7 +142,9 @@ pub enum Error {
         norm: f64,
     },
     /// Principal components of one task's prompts say nothing about their spread.
-    #[error("a centred basis of the prompts of {tasks} task(s) says nothing: taking the only task's mean away leaves r̄ = 0, whatever its spread")]
+    #[error(
+        "a centred basis of the prompts of {tasks} task(s) says nothing: taking the only task's mean away leaves r̄ = 0, whatever its spread"
+    )]
     OneTaskBasis {
         /// Tasks given.
         tasks: usize,
@@ -250,7 +252,9 @@ impl Error {
     /// What the user can do about it, where there is something to say beyond the message.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
-            Self::OtherExperiment { .. } => "choose another `out`, or restore that setting to continue the run",
+            Self::OtherExperiment { .. } => {
+                "choose another `out`, or restore that setting to continue the run"
+            }
             Self::OtherVideos { .. } => "choose another folder for the videos, or remove this one",
             Self::Record { .. } => {
                 "restore it; or remove it, if the folder's results are this experiment's; or choose another `out`"
@@ -304,7 +308,8 @@ pub fn remedy(error: &(dyn StdError + 'static)) -> Option<String> {
     let kind = |e: &(dyn StdError + 'static)| {
         let system = e.downcast_ref::<io::Error>().map(io::Error::kind);
         // FFmpeg gives the system's error numbers below zero.
-        let number = |e: &squbed_video::LibavError| io::Error::from_raw_os_error(e.code.wrapping_neg()).kind();
+        let number =
+            |e: &squbed_video::LibavError| io::Error::from_raw_os_error(e.code.wrapping_neg()).kind();
         system.or_else(|| e.downcast_ref().map(number))
     };
     let text = match std::iter::successors(Some(error), |&e| e.source()).find_map(kind)? {
@@ -339,7 +344,11 @@ mod tests {
             Error::Write { path: path(), source: full() },
             Error::Store(squbed_store::Error::Io { operation: "flush", path: path(), source: full() }),
             Error::Report(squbed_report::Error::Write { path: path(), source: full() }),
-            Error::Tensor(squbed_tensor::Error::BasisFile { operation: "write", path: path(), source: full() }),
+            Error::Tensor(squbed_tensor::Error::BasisFile {
+                operation: "write",
+                path: path(),
+                source: full(),
+            }),
             Error::World(squbed_sim::Error::Video {
                 path: path(),
                 source: squbed_video::Error::Unwritable { path: path(), source: full() },
@@ -359,7 +368,9 @@ mod tests {
     fn what_a_user_can_mend_has_a_remedy() {
         let task = |error| Error::Task(error).hint().unwrap();
         assert!(task(TaskError::TooFewLatents { id: "t".into(), n: 1 }).contains("squbed refine"));
-        assert!(task(TaskError::TooFewVideos { id: "t".into(), latent: 0, m: 1 }).contains("squbed generate"));
+        assert!(
+            task(TaskError::TooFewVideos { id: "t".into(), latent: 0, m: 1 }).contains("squbed generate")
+        );
         let step = Error::NoStep { path: "r/accuracy.jsonl".into(), step: "score" };
         assert_eq!(step.to_string(), "r/accuracy.jsonl is not there");
         assert_eq!(step.hint().unwrap(), "run `squbed score` into this folder first");

@@ -302,7 +302,8 @@ mod tests {
         let path = |name: &str| folder.path().join(name);
         std::fs::create_dir(path("sub")).unwrap();
         std::fs::write(path("tasks.jsonl"), "").unwrap();
-        std::fs::write(path("e.toml"), "out = 'r'\ntasks = { file = 'tasks.jsonl' }\npresets = ['paper']").unwrap();
+        std::fs::write(path("e.toml"), "out = 'r'\ntasks = { file = 'tasks.jsonl' }\npresets = ['paper']")
+            .unwrap();
         let first = Experiment::read(&path("e.toml")).unwrap().resolved("f32");
         // Another spelling, title, device, cache, batch and a further preset.
         let mut second = Experiment::read(&path("e.toml")).unwrap();

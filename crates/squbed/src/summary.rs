@@ -16,7 +16,7 @@ use words::{correlations, preset_method, report_floors, seed_tables, tau_text};
 use crate::{
     accuracy,
     calibrate::{Parts, PointMasses, Truth},
-    demo::{DemoFile, Floor, SeedCalibration},
+    demo::{DemoFile, Floor, SEEDS, SeedCalibration},
     error::Result,
     experiment::{Experiment, TaskSource},
     method::Preset,
@@ -24,6 +24,14 @@ use crate::{
     results::{self, CalibrationFile, MethodInForce},
     run::RunRecord,
 };
+
+/// “4”, or “2 to 4” where they differ.
+fn range(counts: impl Iterator<Item = usize> + Clone) -> String {
+    match (counts.clone().min(), counts.max()) {
+        (Some(least), Some(most)) if least < most => format!("{least} to {most}"),
+        (_, most) => most.unwrap_or(0).to_string(),
+    }
+}
 
 /// What several seeds of a demonstration add to the report of one of them.
 #[derive(Clone, Copy, Debug, Default)]
@@ -123,16 +131,10 @@ impl Folder {
         ReportData {
             title: self.experiment.as_ref().map_or_else(|| "Uncertainty of a video model".to_owned(), |e| e.title.clone()),
             summary: self.summary(),
-            verdict: self.verdict(context.floors),
+            verdict: self.verdict(context),
             floors: report_floors(context),
             run: self.run(),
-            accuracies: vec![AccuracyMetric {
-                name: self.calibration.accuracy.clone(),
-                unit: String::new(),
-                about: "Cosine of a generated video's embedding with its ground truth's, averaged over the task's \
-                        videos. It is not a CLIP score."
-                    .to_owned(),
-            }],
+            accuracies: self.accuracies(),
             methods,
             baselines,
             seeds: seed_tables(context.seeds),
@@ -159,6 +161,19 @@ impl Folder {
         }
     }
 
+    /// What computed the accuracy; nothing where no task has one.
+    fn accuracies(&self) -> Vec<AccuracyMetric> {
+        let about = "Cosine of a generated video's embedding with its ground truth's, averaged over the task's videos. \
+                     It is not a CLIP score.";
+        let name = Some(&self.calibration.accuracy).filter(|name| !name.is_empty());
+        let metric = |name: &String| AccuracyMetric {
+            name: name.clone(),
+            unit: String::new(),
+            about: about.to_owned(),
+        };
+        name.map(metric).into_iter().collect()
+    }
+
     fn sizes(&self) -> (usize, usize) {
         let n = self.tasks.iter().map(|t| t.latents.len()).max().unwrap_or(0);
         let m = self.tasks.iter().flat_map(|t| &t.latents).map(|z| z.videos.len()).max().unwrap_or(0);
@@ -176,7 +191,8 @@ impl Folder {
     }
 
     fn summary(&self) -> String {
-        let (n, m) = self.sizes();
+        let n = range(self.tasks.iter().map(|t| t.latents.len()));
+        let m = range(self.tasks.iter().flat_map(|t| &t.latents).map(|z| z.videos.len()));
         format!(
             "{} tasks ({}), {n} latent prompts each, {m} videos a latent prompt. Aleatoric uncertainty is the \
              entropy of a von Mises–Fisher distribution fitted to the latent prompts' embeddings, epistemic \
@@ -234,7 +250,7 @@ impl Folder {
         }
     }
 
-    fn verdict(&self, floors: &[Floor]) -> Verdict {
+    fn verdict(&self, Context { floors, seeds }: Context<'_>) -> Verdict {
         let default = self.calibration.preset(Preset::Default.name());
         let mut evidence = Vec::new();
         if let Some(truth) = default.and_then(|c| c.truth.as_ref()) {
@@ -246,9 +262,27 @@ impl Folder {
         if let Some(c) = default.and_then(|c| c.total_accuracy.as_ref()) {
             evidence.push(format!("Rank-sum total with {}: {}.", self.calibration.accuracy, tau_text(c)));
         }
+        if let [first, _, ..] = seeds {
+            evidence.push(format!(
+                "These are the figures of seed {}, as are all below but the floors and the tables by seed; the \
+                 floors are held against the median over {} seeds.",
+                first.seed,
+                seeds.len()
+            ));
+        } else if !floors.is_empty() {
+            let all: Vec<String> = SEEDS.iter().map(u64::to_string).collect();
+            evidence.push(format!(
+                "The floors are meant for the median over seeds {}; here they are held against one seed.",
+                all.join(", ")
+            ));
+        }
         let missed: Vec<&Floor> = floors.iter().filter(|f| !f.holds).collect();
         let (outcome, headline) = if floors.is_empty() {
-            let what = if default.is_some() { "these are the figures of the default preset" } else { "the default preset has no figures here" };
+            let what = if default.is_some() {
+                "these are the figures of the default preset"
+            } else {
+                "the default preset has no figures here"
+            };
             (Outcome::Unclaimed, format!("No floor binds this run; {what}."))
         } else if missed.is_empty() {
             (Outcome::Held, format!("All {} floors held.", floors.len()))

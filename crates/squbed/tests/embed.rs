@@ -87,7 +87,9 @@ fn what_is_embedded_before_an_error_is_in_the_cache() {
         embed_videos(&paths, &Fake::new(0, f32::MAX), Some(&cache), 1, &Silent).unwrap();
     assert_eq!((work.reused, work.computed), (3, 2));
     assert!(paths.iter().all(|p| embeddings.video(p).is_some() && histograms.video(p).is_some()));
-    let parts = std::fs::read_dir(cache.join(std::fs::read_dir(&cache).unwrap().next().unwrap().unwrap().file_name()));
+    let parts = std::fs::read_dir(
+        cache.join(std::fs::read_dir(&cache).unwrap().next().unwrap().unwrap().file_name()),
+    );
     assert_eq!(parts.unwrap().count(), 2, "one part a call");
 }
 
@@ -99,17 +101,19 @@ fn an_embedding_that_is_not_finite_is_that_clips_failure_alone() {
     let missing = folder.path().join("missing.mp4");
     let mut paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
     paths.push(&missing);
-    let (embeddings, _, work) =
-        embed_videos(&paths, &Fake::new(0, 180.0), Some(&cache), 4, &Silent).unwrap();
+    let (embeddings, _, work) = embed_videos(&paths, &Fake::new(0, 180.0), Some(&cache), 4, &Silent).unwrap();
     assert_eq!((work.computed, work.failures.len()), (3, 3));
-    for (name, said) in [("missing.mp4", "cannot open"), ("1.mp4", "no video"), ("4.mp4", "number 1 of it is NaN")] {
+    for (name, said) in
+        [("missing.mp4", "cannot open"), ("1.mp4", "no video"), ("4.mp4", "number 1 of it is NaN")]
+    {
         let row = work.failures.iter().find(|f| f.item.ends_with(name)).expect(name);
         assert!(row.step == "embed" && row.error.contains(said) && row.error.contains(name), "{row:?}");
         assert!(!row.hint.is_empty(), "{row:?}");
     }
     assert!(embeddings.video(paths[4]).is_none());
     // It was not kept: a sound encoder gives it its embedding.
-    let (embeddings, _, work) = embed_videos(&paths, &Fake::new(0, f32::MAX), Some(&cache), 4, &Silent).unwrap();
+    let (embeddings, _, work) =
+        embed_videos(&paths, &Fake::new(0, f32::MAX), Some(&cache), 4, &Silent).unwrap();
     assert_eq!((work.reused, work.computed), (3, 1));
     assert!(embeddings.video(paths[4]).is_some());
 }

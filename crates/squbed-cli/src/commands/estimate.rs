@@ -89,9 +89,9 @@ impl Estimate {
         let bars = Bars::new(common.quiet);
         let tasks = squbed::store::read_tasks(&input.tasks).map_err(squbed::Error::from)?;
         for task in &tasks {
-            task.check_complete()
-                .map_err(squbed::Error::from)
-                .with_context(|| format!("{} holds a task that cannot be estimated", input.tasks.display()))?;
+            task.check_complete().map_err(squbed::Error::from).with_context(|| {
+                format!("{} holds a task that cannot be estimated", input.tasks.display())
+            })?;
         }
         let models = ModelStore::new(None).map_err(squbed::Error::from)?;
         let (device, dtype) = super::place(common)?;

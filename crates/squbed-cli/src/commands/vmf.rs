@@ -140,7 +140,10 @@ impl Fit {
             .map(|(i, group)| {
                 fit_row(group, self.estimator, epsilon).with_context(|| {
                     let of = if groups.len() > 1 { format!(", group {i}") } else { String::new() };
-                    format!("{}{of} cannot be fitted; mend or leave out what is named below", self.file.display())
+                    format!(
+                        "{}{of} cannot be fitted; mend or leave out what is named below",
+                        self.file.display()
+                    )
                 })
             })
             .collect::<anyhow::Result<Vec<_>>>()?;

@@ -348,7 +348,9 @@ impl Part {
         match loaded.not_finite() {
             None => Ok(loaded),
             // What another program wrote; this one refuses such rows.
-            Some(source) => Err(damaged(format!("the embedding of `{source}` has numbers that are not finite"))),
+            Some(source) => {
+                Err(damaged(format!("the embedding of `{source}` has numbers that are not finite")))
+            }
         }
     }
 }

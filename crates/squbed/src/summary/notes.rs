@@ -248,7 +248,10 @@ mod tests {
     fn a_histogram_is_praised_for_its_figures_alone() {
         let features = correlation(0.8, 0.7, 0.9);
         let as_good = colours_against("i3d", &correlation(0.78, 0.6, 0.9), &features);
-        assert!(as_good.contains("does as well") && as_good.contains("τ = 0.78 [0.60, 0.90], p = 0.083"), "{as_good}");
+        assert!(
+            as_good.contains("does as well") && as_good.contains("τ = 0.78 [0.60, 0.90], p = 0.083"),
+            "{as_good}"
+        );
         let worse = colours_against("i3d", &correlation(0.3, 0.0, 0.5), &features);
         assert!(worse.contains("sees more than colours") && !worse.contains("easy"), "{worse}");
     }
@@ -276,11 +279,15 @@ mod tests {
         truth.aleatoric = correlation(-0.5, -0.8, -0.2);
         truth.cross_ea = correlation(0.4, 0.1, 0.6);
         let said = misses(&truth);
-        assert!(said[0].contains("goes against its truth") && said[1].contains("not shown to follow"), "{said:?}");
+        assert!(
+            said[0].contains("goes against its truth") && said[1].contains("not shown to follow"),
+            "{said:?}"
+        );
         assert!(said[2].contains("epistemic estimate goes with the true aleatoric"), "{said:?}");
         // Without an interval nothing is claimed.
         let none = || correlation(0.3, f64::NAN, f64::NAN);
-        let few = TruthCorrelations { aleatoric: none(), epistemic: none(), cross_ae: none(), cross_ea: none() };
+        let few =
+            TruthCorrelations { aleatoric: none(), epistemic: none(), cross_ae: none(), cross_ea: none() };
         assert!(misses(&few).is_empty());
     }
 }

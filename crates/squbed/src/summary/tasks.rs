@@ -101,7 +101,10 @@ impl Folder {
             category: task.category.clone(),
             truth: truth.map(|t| squbed_report::Truth { aleatoric: t.aleatoric, epistemic: t.epistemic }),
             estimates: Vec::new(),
-            accuracies: vec![self.accuracy.get(&task.id).copied().unwrap_or(f64::NAN)],
+            accuracies: vec![
+                self.accuracy.get(&task.id).copied().unwrap_or(f64::NAN);
+                self.accuracies().len()
+            ],
             flags: first.map(|f| f.prompts.flags.clone()).unwrap_or_default(),
             confidently_wrong: truth
                 .filter(|t| t.confidently_wrong)

@@ -77,16 +77,30 @@ pub(super) fn preset_method(
         ),
         option("epistemic", "mean over latent prompts".to_owned(), Origin::Paper, "Eq. 9"),
         option("total", "sum; rank and z-score sums beside it".to_owned(), Origin::Paper, "Eq. 3"),
-        option("accuracy", accuracy.to_owned(), Origin::Ours, "the paper's CLIP score needs CLIP weights"),
+        match accuracy {
+            "" => option(
+                "accuracy",
+                "none".to_owned(),
+                Origin::Ours,
+                "no task has a true video to compare with",
+            ),
+            name => {
+                option("accuracy", name.to_owned(), Origin::Ours, "the paper's CLIP score needs CLIP weights")
+            }
+        },
     ];
     Method {
         key: in_force.name(),
         about: match preset {
             _ if in_force.options != own => {
-                format!("The {preset} preset with options changed by hand: it is not the preset; see the options in force.")
+                format!(
+                    "The {preset} preset with options changed by hand: it is not the preset; see the options in force."
+                )
             }
             Preset::Paper => "The paper to the letter where it is explicit.".to_owned(),
-            Preset::Default => "The paper's method with exact κ, the U correction and no projection.".to_owned(),
+            Preset::Default => {
+                "The paper's method with exact κ, the U correction and no projection.".to_owned()
+            }
         },
         unit: "nats".to_owned(),
         options,
@@ -123,7 +137,11 @@ pub(super) fn correlations(
                 n: c.n,
                 tau: c.tau,
                 p: c.p,
-                p_method: if c.undefined.is_none() { format!("{}, two-sided", c.p_method) } else { String::new() },
+                p_method: if c.undefined.is_none() {
+                    format!("{}, two-sided", c.p_method)
+                } else {
+                    String::new()
+                },
                 ci_low: c.ci_low,
                 ci_high: c.ci_high,
                 ci_method: c.ci_method.clone(),
