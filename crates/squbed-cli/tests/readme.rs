@@ -66,10 +66,9 @@ fn inline(text: &str) -> Vec<Vec<String>> {
 fn understood(words: &[String]) -> Result<(), String> {
     let output = Command::new(env!("CARGO_BIN_EXE_squbed")).args(words).arg("--help").output().unwrap();
     let help = String::from_utf8_lossy(&output.stdout).into_owned();
-    // The help of the command itself, not of one above it.
-    let path: Vec<&str> =
-        words.iter().map(String::as_str).take_while(|w| w.chars().all(|c| c.is_ascii_lowercase())).collect();
-    if output.status.success() && help.contains(&format!("Usage: squbed {}", path.join(" "))) {
+    // The help of the command, not of the program.
+    let command = words.first().map_or("", String::as_str);
+    if output.status.success() && help.contains(&format!("Usage: squbed {command}")) {
         return Ok(());
     }
     Err(format!("squbed {}: {}", words.join(" "), String::from_utf8_lossy(&output.stderr)))

@@ -179,7 +179,12 @@ pub fn interval(x: &[f64], y: &[f64], resampling: Resampling) -> Result<(f64, f6
         return none(CONSTANT.to_owned());
     }
     let i = squbed_stats::bootstrap_kendall(x, y, LEVEL, resampling.resamples, resampling.seed)?;
-    let how = format!("{}, {} resamples of rows, {} %", i.method, i.resamples, i.level * 100.0);
+    // As for a perfect τ, which every resample repeats.
+    if i.high - i.low < 1e-9 {
+        return none("all resamples have the same τ, so that they show no spread".to_owned());
+    }
+    // Those that are constant in a column have no τ and are left out; their number differs from pair to pair.
+    let how = format!("{}, {} resamples, {} %", i.method, resampling.resamples, i.level * 100.0);
     Ok((i.low, i.high, how))
 }
 
@@ -376,13 +381,27 @@ mod tests {
             let c = calibrate(&parts, &accuracy, Some(&truth(&parts, 99)), Resampling::default()).unwrap();
             let t = c.truth.unwrap().aleatoric;
             assert_eq!((t.n, t.tau.is_nan(), t.undefined.is_some()), (n, n < 2, n < 2));
-            assert_eq!(t.ci_low.is_nan(), n < LEAST_RESAMPLED, "{n}: {}", t.ci_method);
-            if n < LEAST_RESAMPLED {
-                assert!(t.ci_method.contains("too few"), "{}", t.ci_method);
-                assert!(serde_json::to_value(&t).unwrap()["ci_low"].is_null());
-            }
+            // The aleatoric part follows its truth without a fault: no interval at any size, for another reason.
+            let why = if n < LEAST_RESAMPLED { "too few" } else { "same τ" };
+            assert!(t.ci_low.is_nan() && t.ci_method.contains(why), "{n}: {}", t.ci_method);
+            assert!(serde_json::to_value(&t).unwrap()["ci_low"].is_null());
+            assert_eq!(c.total_aleatoric.n, n);
             assert_eq!(c.aleatoric_accuracy.map(|a| a.n), (n > 0).then_some(n));
         }
+    }
+
+    #[test]
+    fn an_interval_needs_five_rows_and_some_spread() {
+        let x: Vec<f64> = (0..6).map(f64::from).collect();
+        let y = [1.0, 0.0, 2.0, 4.0, 3.0, 5.0];
+        let of = |n: usize| interval(&x[..n], &y[..n], Resampling::default()).unwrap();
+        assert!(of(4).0.is_nan() && of(4).2.contains("at least 5"), "{:?}", of(4));
+        let (low, high, how) = of(5);
+        assert!(
+            low < 0.6 && 0.6 < high && how == "percentile bootstrap, 2000 resamples, 95 %",
+            "{low} {high} {how}"
+        );
+        assert!(interval(&x, &x, Resampling::default()).unwrap().2.contains("no spread"));
     }
 
     #[test]

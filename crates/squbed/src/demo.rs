@@ -80,17 +80,27 @@ pub struct Floor {
     pub holds: bool,
 }
 
-/// The τ of each correlation that a floor can bind, of one estimate; NaN where it is undefined.
-pub fn taus(calibration: &CalibrationFile, estimate: &str) -> Option<[(&'static str, f64); 6]> {
+/// The correlations that a floor can bind, by name.
+pub const CORRELATIONS: [&str; 6] = [
+    "estimated with true aleatoric",
+    "estimated with true epistemic",
+    "estimated aleatoric with true epistemic",
+    "estimated epistemic with true aleatoric",
+    "rank-sum total with accuracy",
+    "true aleatoric with true epistemic",
+];
+
+/// The τ of each of [`CORRELATIONS`], of one estimate; NaN where it is undefined.
+pub fn taus(calibration: &CalibrationFile, estimate: &str) -> Option<[f64; 6]> {
     let of = calibration.preset(estimate)?;
     let truth = of.truth.as_ref()?;
     Some([
-        ("estimated with true aleatoric", truth.aleatoric.tau),
-        ("estimated with true epistemic", truth.epistemic.tau),
-        ("estimated aleatoric with true epistemic", truth.cross_ae.tau),
-        ("estimated epistemic with true aleatoric", truth.cross_ea.tau),
-        ("rank-sum total with accuracy", of.total_accuracy.as_ref().map_or(f64::NAN, |c| c.tau)),
-        ("true aleatoric with true epistemic", calibration.truths.as_ref().map_or(f64::NAN, |c| c.tau)),
+        truth.aleatoric.tau,
+        truth.epistemic.tau,
+        truth.cross_ae.tau,
+        truth.cross_ea.tau,
+        of.total_accuracy.as_ref().map_or(f64::NAN, |c| c.tau),
+        calibration.truths.as_ref().map_or(f64::NAN, |c| c.tau),
     ])
 }
 
@@ -108,15 +118,18 @@ pub fn floors(demo: &Demo, calibrations: &[CalibrationFile]) -> Vec<Floor> {
     let cross = if full { 0.30 } else { 1.0 };
     let bounds = [(part, 1.0), (part, 1.0), (-cross, cross), (-cross, cross), (-1.0, -0.30), (-0.10, 0.10)];
     let all: Vec<_> = calibrations.iter().filter_map(|c| taus(c, Preset::Default.name())).collect();
-    let Some(first) = all.first() else { return Vec::new() };
-    first
-        .iter()
+    if all.is_empty() {
+        return Vec::new();
+    }
+    CORRELATIONS
+        .into_iter()
         .zip(bounds)
         .enumerate()
-        .map(|(i, ((name, _), (least, most)))| {
-            let value = median(&all.iter().map(|seed| seed[i].1).collect::<Vec<f64>>());
+        .filter(|(_, (_, bound))| *bound != (-1.0, 1.0))
+        .map(|(i, (name, (least, most)))| {
+            let value = median(&all.iter().map(|seed| seed[i]).collect::<Vec<f64>>());
             let holds = (least..=most).contains(&value);
-            Floor { name: (*name).to_owned(), value, bound: Bound { least, most }, holds }
+            Floor { name: name.to_owned(), value, bound: Bound { least, most }, holds }
         })
         .collect()
 }
@@ -333,7 +346,13 @@ mod tests {
             assert_eq!(file["n_tasks"], 12);
             let default = &file["presets"]["default"];
             for t in ["aleatoric", "epistemic", "cross_ae", "cross_ea"].map(|t| &default["truth"][t]) {
-                assert!(["tau", "p", "ci_low", "ci_high"].iter().all(|k| t[k].is_number()), "{t}");
+                assert!(t["tau"].is_number() && t["p"].is_number(), "{t}");
+                // A perfect τ has no interval.
+                let perfect = t["tau"].as_f64().unwrap() > 1.0 - 1e-9;
+                assert!(
+                    ["ci_low", "ci_high"].iter().all(|k| t[k].is_number() || perfect && t[k].is_null()),
+                    "{t}"
+                );
             }
             assert!(default["total_accuracy"]["tau"].is_number());
             assert!(default["total_accuracy_sum"]["tau"].is_number());
@@ -342,7 +361,8 @@ mod tests {
             assert_eq!(floor["name"], "estimated with true aleatoric");
             assert_eq!((&floor["bound"]["least"], &floor["holds"]), (&0.45.into(), &true.into()));
             assert_eq!(floor["value"], default["truth"]["aleatoric"]["tau"]);
-            assert_eq!(file["floors"].as_array().unwrap().len(), 6);
+            // At this size the two cross terms are not bound, so they are no floors.
+            assert_eq!(file["floors"].as_array().unwrap().len(), 4);
         }
         assert!(one.get("seeds").is_none());
         // Of 66 pairs each swap turns one around; the middle of 0, 1 and 3 swaps is 1.
@@ -352,7 +372,9 @@ mod tests {
         assert_eq!((&three["seeds"][1]["seed"], tau(&three["seeds"][1])), (&2.into(), Some(60.0 / 66.0)));
         // What was written is what the report reads.
         let back: DemoFile = serde_json::from_value(three).unwrap();
-        assert_eq!((back.seeds.len(), back.floors.len()), (3, 6));
+        assert_eq!((back.seeds.len(), back.floors.len()), (3, 4));
+        let full = Demo { tasks: 24, latents: 4, videos: 4, ..demo() };
+        assert_eq!(floors(&full, &seeds).len(), 6);
         assert_eq!(back.calibration.preset("default").unwrap().point_masses, PointMasses::default());
     }
 

@@ -223,8 +223,8 @@ fn named(error: Error, of: impl Fn(usize) -> String) -> Error {
 
 /// The videos at this place among those of all tasks, in words.
 fn name_of_videos(tasks: &[TaskEmbeddings<'_>], at: usize) -> String {
-    let all = tasks.iter().flat_map(|t| (0..t.videos.len()).map(move |latent| (t.id, latent)));
-    let (id, latent) = all.skip(at).next().unwrap_or_default();
+    let mut all = tasks.iter().flat_map(|t| (0..t.videos.len()).map(move |latent| (t.id, latent)));
+    let (id, latent) = all.nth(at).unwrap_or_default();
     format!("the videos of task `{id}`, latent prompt {latent}")
 }
 

@@ -219,10 +219,6 @@ impl Folder {
                 facts.push((name.to_owned(), value));
             }
         }
-        for step in self.record.steps.iter().filter(|s| s.done > 0 && s.seconds > 0.0) {
-            let rate = step.done as f64 / step.seconds;
-            facts.push((format!("{}, rate", step.step), format!("{rate:.3} {} a second", step.unit)));
-        }
         facts.retain(|(_, value)| !value.is_empty());
         Run {
             made: self.record.made.clone(),

@@ -196,7 +196,10 @@ fn colours_against(encoder: &str, colours: &Correlation, features: &Correlation)
             "The histogram does as well, so the world is visually easy: nothing here shows that a video encoder \
              is needed."
         }
-        _ => "The encoder sees more than colours here.",
+        _ if colours.ci_high < features.ci_low => "The encoder sees more than colours here.",
+        _ => {
+            "That is less, but not beyond what the intervals allow: it is not shown that the encoder sees more."
+        }
     };
     format!(
         "By mean pairwise cosine a 64-bin colour histogram, which needs no encoder, follows the true epistemic \
@@ -252,6 +255,8 @@ mod tests {
             as_good.contains("does as well") && as_good.contains("τ = 0.78 [0.60, 0.90], p = 0.083"),
             "{as_good}"
         );
+        let unclear = colours_against("i3d", &correlation(0.6, -0.5, 1.0), &features);
+        assert!(unclear.contains("not shown") && !unclear.contains("easy"), "{unclear}");
         let worse = colours_against("i3d", &correlation(0.3, 0.0, 0.5), &features);
         assert!(worse.contains("sees more than colours") && !worse.contains("easy"), "{worse}");
     }

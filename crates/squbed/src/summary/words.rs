@@ -151,7 +151,7 @@ pub(super) fn correlations(
         .collect()
 }
 
-/// The pairs of [`crate::demo::taus`], in its order.
+/// The pairs of [`demo::CORRELATIONS`], in its order.
 const FLOOR_PAIRS: [(Quantity, Quantity); 6] = [
     (Quantity::Aleatoric, Quantity::TrueAleatoric),
     (Quantity::Epistemic, Quantity::TrueEpistemic),
@@ -171,7 +171,10 @@ pub(super) fn report_floors(context: Context<'_>) -> Vec<squbed_report::Floor> {
     context
         .floors
         .iter()
-        .zip(FLOOR_PAIRS)
+        .filter_map(|floor| {
+            let place = demo::CORRELATIONS.iter().position(|name| *name == floor.name)?;
+            Some((floor, FLOOR_PAIRS[place]))
+        })
         .map(|(floor, (x, y))| squbed_report::Floor {
             method: Preset::Default.to_string(),
             x,
@@ -199,7 +202,7 @@ pub(super) fn seed_tables(seeds: &[SeedCalibration]) -> Vec<SeedTable> {
                 .iter()
                 .filter_map(|s| {
                     let taus = crate::demo::taus(&s.calibration, preset.name())?;
-                    Some(SeedRow { seed: s.seed, taus: taus.iter().map(|(_, tau)| *tau).collect() })
+                    Some(SeedRow { seed: s.seed, taus: taus.to_vec() })
                 })
                 .collect();
             let columns = FLOOR_PAIRS.to_vec();
