@@ -151,6 +151,37 @@ fn probe_and_decode_errors_name_the_file() {
 }
 
 #[test]
+fn cut_weights_and_rows_without_direction_are_named_with_the_remedy() {
+    use squbed::store::{NpyArray, NpyData, write_npy};
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("cut.safetensors"), [200, 0, 0, 0, 0, 0, 0, 0, b'{']).unwrap();
+    let clip = NpyArray::new(vec![1, 3, 16, 32, 32], NpyData::F32(vec![0.0; 3 * 16 * 32 * 32])).unwrap();
+    write_npy(&path("x.npy"), &clip).unwrap();
+    let (x, weights, out) = (path("x.npy"), path("cut.safetensors"), path("y.npy"));
+    let (code, message) = failure(&[
+        "embed",
+        "video",
+        "--arch",
+        "i3d",
+        "--weights",
+        text(&weights),
+        "--tensor",
+        text(&x),
+        "--out",
+        text(&out),
+    ]);
+    assert!(code == 1 && message.contains("cut.safetensors") && message.contains("hint: "), "{message}");
+    assert!(!out.exists());
+
+    let nan = NpyArray::new(vec![2, 2], NpyData::F32(vec![1.0, 0.0, f32::NAN, 1.0])).unwrap();
+    write_npy(&path("nan.npy"), &nan).unwrap();
+    let (code, message) = failure(&["vmf", "fit", text(&path("nan.npy"))]);
+    assert!(code == 1 && message.contains("nan.npy") && message.contains("sample 1"), "{message}");
+    assert!(message.contains("mend or leave out") && !message.contains("group"), "{message}");
+}
+
+#[test]
 fn task_errors_name_row_and_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let (tasks, out) = (folder.path().join("tasks.jsonl"), folder.path().join("out.jsonl"));

@@ -281,6 +281,9 @@ impl Error {
                 "ask for as many components as the rank at most, or leave --components away"
             }
             Self::Tensor(squbed_tensor::Error::NoBasis { .. }) => "use no projection: `--components 0`",
+            Self::Models(error) if matches!(**error, squbed_models::Error::Safetensors { .. }) => {
+                "the file is cut short or of another kind; copy or fetch it again"
+            }
             Self::NoUsableTask { .. } => "mend or remake what failed, and run the same command again",
             Self::NoTruth { .. } => {
                 "put truth.jsonl of these tasks in its place, or remove it to go on without the truth"
