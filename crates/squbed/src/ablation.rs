@@ -122,9 +122,9 @@ fn centre(group: &Group<'_>) -> Vec<Vec<f32>> {
 mod tests {
     use super::*;
 
-    /// Two unit vectors, `spread` apart along one axis.
+    /// Two vectors that lie farther apart the larger `spread` is.
     fn pair(spread: f32) -> Vec<Vec<f32>> {
-        vec![vec![0.3, 0.1, 0.7, 0.2], vec![0.3, 0.1 + spread, 0.7, 0.2]]
+        vec![vec![0.3, 0.1, 0.7, 0.2], vec![0.3, 0.1 + spread, 0.7 - spread * spread, 0.2]]
     }
 
     fn same() -> Vec<Vec<f32>> {

@@ -149,6 +149,12 @@ pub enum Error {
         /// Tasks given.
         tasks: usize,
     },
+    /// A direction needs two components.
+    #[error("the basis of the prompts has {got} component(s); a direction needs at least 2")]
+    Components {
+        /// Components there are.
+        got: usize,
+    },
     /// No task has what an estimate needs.
     #[error("none of the {tasks} task(s) can be estimated; {} says why of each", failures.display())]
     NoUsableTask {
@@ -271,7 +277,7 @@ impl Error {
                 "give the latent prompt further videos (`squbed generate` where it has none), or take the task out"
             }
             Self::Task(_) => "correct the task, or take it out",
-            Self::OneTaskBasis { .. } => {
+            Self::OneTaskBasis { .. } | Self::Components { .. } => {
                 "give further tasks, or no projection: `--components 0`, or the default preset"
             }
             Self::NoDirection { .. } => {

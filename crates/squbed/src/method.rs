@@ -197,6 +197,9 @@ pub fn estimate(tasks: &[TaskEmbeddings<'_>], options: &MethodOptions, device: &
         }
         Projection::Corpus { dims, centred } => Some(corpus_basis(&prompts, dims, centred, device)?),
     };
+    if let Some(got) = basis.as_ref().map(Pca::components).filter(|k| *k < 2) {
+        return Err(Error::Components { got });
+    }
     let aleatoric = aleatoric_uncertainty(&prompts, basis.as_ref(), options.estimator, device)
         .map_err(|e| named(e, |i| format!("the latent prompts of task `{}`", tasks[i].id)))?;
     let videos: Vec<Group<'_>> = tasks.iter().flat_map(|t| t.videos.iter().cloned()).collect();
@@ -415,7 +418,7 @@ mod tests {
         let videos = [group(2, 4, 0.1), group(2, 4, 0.1), group(2, 4, 0.1)];
         let options = MethodOptions {
             estimator: Estimator::Sra,
-            projection: Projection::Corpus { dims: Some(3), centred: true },
+            projection: Projection::Corpus { dims: Some(4), centred: true },
         };
         let prompts = [group(3, 8, 0.4), group(3, 8, 0.2)];
         let [a, b] = [0, 1].map(|i| TaskEmbeddings {
@@ -426,8 +429,12 @@ mod tests {
         let tasks = [a, b];
         assert!(matches!(
             estimate(&tasks, &options, &Device::Cpu),
-            Err(Error::Tensor(squbed_tensor::Error::Rank { rank: 2, .. }))
+            Err(Error::Tensor(squbed_tensor::Error::Rank { wanted: 4, rank: 3, .. }))
         ));
         assert!(estimate(&tasks, &Preset::Paper.into(), &Device::Cpu).is_ok());
+        let one =
+            MethodOptions { projection: Projection::Corpus { dims: Some(1), centred: true }, ..options };
+        let error = estimate(&tasks, &one, &Device::Cpu).unwrap_err();
+        assert!(matches!(error, Error::Components { got: 1 }) && error.hint().is_some(), "{error}");
     }
 }
