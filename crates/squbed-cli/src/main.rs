@@ -149,7 +149,7 @@ fn explain(error: &anyhow::Error) -> u8 {
             "this is a fault of the program, not of your input; please report it with the command line"
                 .to_owned(),
         ),
-        _ => known.and_then(squbed::Error::hint),
+        _ => known.and_then(squbed::Error::hint).or_else(|| squbed::remedy(error.as_ref())),
     };
     output::tell("error", &squbed::core::causes(error.as_ref()), hint.as_deref());
     if fault == Some(Fault::Program) { 2 } else { 1 }

@@ -5,6 +5,7 @@ use std::{
     io::{self, Write},
 };
 
+use anyhow::Context;
 use clap::ValueEnum;
 use serde::{
     Deserialize, Deserializer, Serialize,
@@ -52,6 +53,10 @@ impl Records {
 
     /// Prints to stdout.
     pub(crate) fn print(&self, format: Format) -> anyhow::Result<()> {
+        self.write(format).context("cannot write to standard output")
+    }
+
+    fn write(&self, format: Format) -> anyhow::Result<()> {
         let mut out = io::stdout().lock();
         match format {
             Format::Json if self.single => writeln!(out, "{}", self.object(&self.rows[0]))?,

@@ -245,6 +245,13 @@ fn stats_kendall() {
         (Some(-1.0), Some("exact"), Some(4))
     );
     assert!((row["p"].as_f64().unwrap() - 2.0 / 24.0).abs() < 1e-15);
+    // Four rows are too few for an interval; five are enough.
+    assert!(row["ci_low"].is_null() && row["ci_method"].as_str().unwrap().contains("too few"), "{row}");
+    let five = folder.path().join("five.csv");
+    fs::write(&five, "u,a\n1,3\n2,4\n3,2\n4,1\n5,0\n").unwrap();
+    let row = json(&["stats", "kendall", text(&five), "--x", "u", "--y", "a", "--format", "json"]);
+    let (low, high) = (row["ci_low"].as_f64().unwrap(), row["ci_high"].as_f64().unwrap());
+    assert!(low < -0.8 && -0.8 < high, "{row}");
     let (code, message) = failure(&["stats", "kendall", text(&path), "--x", "u", "--y", "b"]);
     assert!(code == 1 && message.contains("no column `b`") && message.contains("id, u, a"), "{message}");
     let (code, message) = failure(&["stats", "kendall", text(&path), "--x", "id", "--y", "a"]);
@@ -260,6 +267,37 @@ fn probe_and_decode_errors_name_the_file() {
         let (code, message) = failure(&["probe", file]);
         assert!(code == 1 && message.contains(file), "{message}");
     }
+}
+
+#[test]
+fn cut_weights_and_rows_without_direction_are_named_with_the_remedy() {
+    use squbed::store::{NpyArray, NpyData, write_npy};
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("cut.safetensors"), [200, 0, 0, 0, 0, 0, 0, 0, b'{']).unwrap();
+    let clip = NpyArray::new(vec![1, 3, 16, 32, 32], NpyData::F32(vec![0.0; 3 * 16 * 32 * 32])).unwrap();
+    write_npy(&path("x.npy"), &clip).unwrap();
+    let (x, weights, out) = (path("x.npy"), path("cut.safetensors"), path("y.npy"));
+    let (code, message) = failure(&[
+        "embed",
+        "video",
+        "--arch",
+        "i3d",
+        "--weights",
+        text(&weights),
+        "--tensor",
+        text(&x),
+        "--out",
+        text(&out),
+    ]);
+    assert!(code == 1 && message.contains("cut.safetensors") && message.contains("hint: "), "{message}");
+    assert!(!out.exists());
+
+    let nan = NpyArray::new(vec![2, 2], NpyData::F32(vec![1.0, 0.0, f32::NAN, 1.0])).unwrap();
+    write_npy(&path("nan.npy"), &nan).unwrap();
+    let (code, message) = failure(&["vmf", "fit", text(&path("nan.npy"))]);
+    assert!(code == 1 && message.contains("nan.npy") && message.contains("sample 1"), "{message}");
+    assert!(message.contains("mend or leave out") && !message.contains("group"), "{message}");
 }
 
 #[test]
@@ -283,7 +321,8 @@ fn task_errors_name_row_and_remedy() {
     let cache = folder.path().join("cache");
     let (code, message) =
         failure(&["estimate", text(&tasks), "--cache", text(&cache), "--out", text(&results)]);
-    assert!(code == 1 && message.contains("n >= 2"), "{message}");
+    assert!(code == 1 && message.contains("n >= 2") && message.contains("tasks.jsonl"), "{message}");
+    assert!(message.contains("hint: give the task further latent prompts"), "{message}");
     assert!(!results.exists());
 }
 
@@ -301,7 +340,15 @@ fn the_closed_world_goes_step_by_step() {
         assert!(probed.get(key).is_some(), "{key}: {probed}");
     }
     let (cache, results) = (folder.path().join("cache"), folder.path().join("results"));
+    let (code, message) = failure(&["calibrate", text(&results)]);
+    assert!(code == 1 && message.contains("uncertainty.jsonl is not there"), "{message}");
+    assert!(message.contains("hint: run `squbed estimate` into this folder first"), "{message}");
     for command in ["estimate", "score"] {
+        if command == "score" {
+            let (code, message) = failure(&["calibrate", text(&results)]);
+            assert!(code == 1 && message.contains("accuracy.jsonl is not there"), "{message}");
+            assert!(message.contains("hint: run `squbed score` into this folder first"), "{message}");
+        }
         let output = squbed(&[
             command,
             text(&tasks),
@@ -319,10 +366,75 @@ fn the_closed_world_goes_step_by_step() {
             String::from_utf8_lossy(&output.stderr)
         );
     }
-    fs::copy(world.join("truth.jsonl"), results.join("truth.jsonl")).unwrap();
+    let (code, message) = failure(&["report", text(&results)]);
+    assert!(code == 1 && message.contains("hint: run `squbed calibrate`"), "{message}");
+    // Options of one's own stand beside the preset's result and leave it alone.
+    let estimate = |more: &[&str]| {
+        let all =
+            ["estimate", text(&tasks), "--cache", text(&cache), "--out", text(&results), "--preset", "paper"];
+        let output = squbed(&[&all[..], more].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    estimate(&[]);
+    let paper = || fs::read(results.join("paper/uncertainty.jsonl")).unwrap();
+    let before = paper();
+    estimate(&["--estimator", "exact", "--components", "0"]);
+    assert_eq!(paper(), before);
+    let changed = fs::read(results.join("paper-exact-unprojected/uncertainty.jsonl")).unwrap();
+    assert_ne!(changed, before);
+
+    // The truth came along by itself.
     assert!(squbed(&["calibrate", text(&results), "--resamples", "200"]).status.success());
     assert!(squbed(&["report", text(&results)]).status.success());
-    assert!(results.join("report.html").exists() && results.join("calibration.json").exists());
+    let written = fs::read_to_string(results.join("calibration.json")).unwrap();
+    let written: Value = serde_json::from_str(&written).unwrap();
+    assert_eq!(keys(&written["presets"]), ["default", "paper", "paper-exact-unprojected"]);
+    for (_, of) in written["presets"].as_object().unwrap() {
+        assert!(of["truth"]["epistemic"]["n"].as_u64().unwrap() > 0, "{of}");
+        assert!(of["point_masses"]["latents_left_out"].is_number(), "{of}");
+    }
+    let page = fs::read_to_string(results.join("report.html")).unwrap();
+    assert!(page.contains("paper-exact-unprojected") && page.contains("true aleatoric A"));
+
+    a_disk_that_takes_no_more_is_told(&results);
+}
+
+/// The report again where no file may grow beyond 4 KiB: one message with path and remedy, and the report
+/// that stands there is left as it is.
+#[cfg(unix)]
+fn a_disk_that_takes_no_more_is_told(results: &Path) {
+    let before = fs::read(results.join("report.html")).unwrap();
+    // Signal 25 is the one of files that are too large; ignored, the write fails in its stead.
+    let output = Command::new("sh")
+        .args(["-c", "trap '' 25; ulimit -f 8; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_squbed")])
+        .args(["report", text(results)])
+        .output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("cannot write") && message.contains(text(&results.join("plots"))), "{message}");
+    assert!(message.contains("hint: a file may not become that large"), "{message}");
+    assert_eq!(fs::read(results.join("report.html")).unwrap(), before);
+}
+
+#[cfg(not(unix))]
+fn a_disk_that_takes_no_more_is_told(_: &Path) {}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_output_is_told_with_the_remedy() {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_squbed"))
+        .args(["vmf", "entropy", "--dim", "3", "--kappa", "2"])
+        .stdout(full)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+        .wait_with_output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("standard output") && message.contains("hint: no space is left"), "{message}");
 }
 
 fn first_video(folder: &Path) -> std::path::PathBuf {

@@ -7,6 +7,6 @@ use std::{error::Error, path::PathBuf};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let dir = std::env::args_os().nth(1).map_or_else(|| PathBuf::from("sample-report"), PathBuf::from);
-    squbed_report::write(&sample::sample(24, 7), &dir)?;
+    squbed_report::write(&sample::sample(24, 7), &dir, &|| ())?;
     Ok(())
 }

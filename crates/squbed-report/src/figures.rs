@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::{
     Correlation, Forest, ForestBar, ForestGroup, Method, Plot, Point, Quantity, ReportData, Scatter,
     TaskReport,
-    format::{interval, slug, tau},
-    names::{CONFIDENTLY_WRONG, Names},
+    format::{interval, tau},
+    names::{CONFIDENTLY_WRONG, FOREST, Names, scatter_name},
 };
 
 /// Every plot of a report: the forest of all correlations first, if there is one, then the scatter plots of
@@ -70,7 +70,7 @@ pub(crate) fn forest(data: &ReportData) -> Option<Forest> {
     }
     let bound = groups.iter().any(|(_, g)| g.bars.iter().any(|b| b.band.is_some()));
     Some(Forest {
-        name: "correlations".to_owned(),
+        name: FOREST.to_owned(),
         title: "Rank correlations, each with its interval".to_owned(),
         band_note: if bound {
             "where τ has to lie by the floor named before the run".to_owned()
@@ -88,9 +88,7 @@ pub(crate) fn scatters(data: &ReportData, place: usize) -> Vec<Scatter> {
     plotted(method)
         .into_iter()
         .map(|c| Scatter {
-            // The place keeps names apart whose slugs are the same or empty.
-            name: format!("{}-{}-{}-{}", place + 1, slug(&method.key), names.slug(c.x), names.slug(c.y))
-                .replace("--", "-"),
+            name: scatter_name(place, &method.key, c.x, c.y),
             title: names.short_pair(c.x, c.y),
             method: method.key.clone(),
             subtitle: tau_line(c),

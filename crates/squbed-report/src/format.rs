@@ -3,8 +3,8 @@
 /// What stands for a number that does not exist.
 pub(crate) const UNDEFINED: &str = "–";
 
-/// A number with this many decimals.
-pub(crate) fn fixed(x: f64, decimals: usize) -> String {
+/// A number with this many decimals, as the page writes it: a true minus sign, ∞, – for what is undefined.
+pub fn fixed(x: f64, decimals: usize) -> String {
     match x {
         x if x.is_nan() => UNDEFINED.to_owned(),
         f64::INFINITY => "∞".to_owned(),
@@ -31,6 +31,25 @@ pub(crate) fn interval(low: f64, high: f64) -> String {
 /// A p-value.
 pub(crate) fn p(x: f64) -> String {
     if x < 0.001 { "< 0.001".to_owned() } else { fixed(x, 3) }
+}
+
+/// A correlation in a sentence, as everywhere in the page: τ, its interval where there is one, p and n.
+/// A τ that does not exist is said to be undefined.
+pub fn correlation_text(tau: f64, ci_low: f64, ci_high: f64, p: f64, n: usize) -> String {
+    if tau.is_nan() {
+        return format!("τ undefined, n = {n}");
+    }
+    let mut text = format!("τ = {}", self::tau(tau));
+    let interval = interval(ci_low, ci_high);
+    if !interval.is_empty() {
+        text = format!("{text} {interval}");
+    }
+    match p {
+        p if p.is_nan() => {}
+        p if p < 0.001 => text = format!("{text}, p {}", self::p(p)),
+        p => text = format!("{text}, p = {}", self::p(p)),
+    }
+    format!("{text}, n = {n}")
 }
 
 /// Decimals at which the values of a column can be told apart: three digits of their range.

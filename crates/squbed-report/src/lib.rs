@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! DIR/report.html             loads nothing: pictures, plots, style and its one script are inside
-//! DIR/plots/<name>.svg, .png  the plots of the page, for a paper or slides
+//! DIR/plots/<name>.svg, .png  the plots of the page, for a paper or slides; those of an earlier report go
 //! ```
 //!
 //! The page treats every text as untrusted: prompts are escaped, and a content security policy lets no other
@@ -30,6 +30,7 @@ pub use data::{
 };
 pub use error::Error;
 pub use figures::plots;
+pub use format::{correlation_text, fixed};
 pub use page::render;
 pub use plot::{Forest, ForestBar, ForestGroup, Plot, Point, Scatter, plot_png, plot_svg};
 pub use write::{Written, write};

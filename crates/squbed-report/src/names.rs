@@ -1,9 +1,12 @@
 //! How quantities are called.
 
-use crate::{AccuracyMetric, Quantity, ReportData};
+use crate::{AccuracyMetric, Quantity, ReportData, format};
 
 /// What distinguishes the marked tasks.
 pub(crate) const CONFIDENTLY_WRONG: &str = "confidently wrong";
+
+/// The name of the plot of all correlations.
+pub(crate) const FOREST: &str = "correlations";
 
 /// Names of quantities in a report.
 #[derive(Clone, Copy)]
@@ -66,20 +69,48 @@ impl<'a> Names<'a> {
         let name = capital(quantity, self.name(quantity));
         if unit.is_empty() { name } else { format!("{name} ({unit})") }
     }
+}
 
-    /// Part of a file name.
-    pub(crate) fn slug(self, quantity: Quantity) -> String {
-        match quantity {
-            Quantity::Aleatoric => "aleatoric".to_owned(),
-            Quantity::Epistemic => "epistemic".to_owned(),
-            Quantity::TotalRankSum => "total-rank-sum".to_owned(),
-            Quantity::TotalSum => "total-sum".to_owned(),
-            Quantity::TotalZSum => "total-z-sum".to_owned(),
-            Quantity::TrueAleatoric => "true-aleatoric".to_owned(),
-            Quantity::TrueEpistemic => "true-epistemic".to_owned(),
-            Quantity::Accuracy(i) => format!("accuracy-{}", i + 1),
-        }
+/// Part of a file name.
+fn slug(quantity: Quantity) -> String {
+    match quantity {
+        Quantity::Aleatoric => "aleatoric".to_owned(),
+        Quantity::Epistemic => "epistemic".to_owned(),
+        Quantity::TotalRankSum => "total-rank-sum".to_owned(),
+        Quantity::TotalSum => "total-sum".to_owned(),
+        Quantity::TotalZSum => "total-z-sum".to_owned(),
+        Quantity::TrueAleatoric => "true-aleatoric".to_owned(),
+        Quantity::TrueEpistemic => "true-epistemic".to_owned(),
+        Quantity::Accuracy(i) => format!("accuracy-{}", i + 1),
     }
+}
+
+/// The name of a scatter plot; `place` is that of its method, which keeps names apart whose slugs are the
+/// same or empty.
+pub(crate) fn scatter_name(place: usize, method: &str, x: Quantity, y: Quantity) -> String {
+    format!("{}-{}-{}-{}", place + 1, format::slug(method), slug(x), slug(y)).replace("--", "-")
+}
+
+/// Whether a plot of some report has this name: its forest's, or one that [`scatter_name`] gives.
+pub(crate) fn is_plot_name(name: &str) -> bool {
+    use Quantity::{Aleatoric, Epistemic, TotalRankSum, TotalSum, TotalZSum, TrueAleatoric, TrueEpistemic};
+    let Some((place, rest)) = name.split_once('-') else { return name == FOREST };
+    // An accuracy's number is the only part that is not known.
+    let (rest, to_accuracy) = match rest.rsplit_once("-accuracy-") {
+        Some((rest, number)) if number.parse::<usize>().is_ok() => (rest, true),
+        _ => (rest, false),
+    };
+    let ends = |rest: &str, x: Quantity| rest == slug(x) || rest.ends_with(&format!("-{}", slug(x)));
+    let estimated = |rest: &str| {
+        [Aleatoric, Epistemic, TotalRankSum, TotalSum, TotalZSum, TrueAleatoric]
+            .iter()
+            .any(|&x| ends(rest, x))
+    };
+    let to_truth = || {
+        let before = |y: Quantity| rest.strip_suffix(&format!("-{}", slug(y)));
+        [TrueAleatoric, TrueEpistemic].into_iter().filter_map(before).any(estimated)
+    };
+    place.parse::<usize>().is_ok() && if to_accuracy { estimated(rest) } else { to_truth() }
 }
 
 /// With a capital at its beginning, unless it begins with the name of an accuracy, which has its own.

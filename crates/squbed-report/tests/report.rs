@@ -341,8 +341,8 @@ fn files_are_whole_and_none_is_left_over() {
     let folder = tempfile::tempdir().unwrap();
     let into = folder.path().join("new/run");
     let data = sample(6, 8);
-    let first = write(&data, &into).unwrap();
-    assert_eq!(first, write(&data, &into).unwrap());
+    let first = write(&data, &into, &|| ()).unwrap();
+    assert_eq!(first, write(&data, &into, &|| ()).unwrap());
     assert_eq!(fs::read_to_string(&first.report).unwrap(), render(&data).unwrap());
     assert_eq!(first.plots.len(), 2 * plots(&data).len());
     let listed = |path| -> Vec<String> {
@@ -361,14 +361,14 @@ fn a_folder_that_cannot_be_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
-    let error = write(&sample(3, 8), &file).unwrap_err();
+    let error = write(&sample(3, 8), &file, &|| ()).unwrap_err();
     assert!(matches!(&error, Error::Write { path, .. } if path.starts_with(&file)));
     assert!(error.to_string().starts_with("cannot write ") && std::error::Error::source(&error).is_some());
     // A page that cannot be replaced leaves no temporary file.
     let taken = folder.path().join("taken");
     fs::create_dir_all(taken.join("report.html/in the way")).unwrap();
     assert!(
-        matches!(write(&sample(3, 8), &taken), Err(Error::Write { path, .. }) if path.ends_with("report.html"))
+        matches!(write(&sample(3, 8), &taken, &|| ()), Err(Error::Write { path, .. }) if path.ends_with("report.html"))
     );
     assert_eq!(fs::read_dir(&taken).unwrap().count(), 2);
 }
@@ -378,7 +378,7 @@ fn a_picture_that_is_none_is_refused_before_anything_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let mut data = sample(3, 8);
     data.tasks[2].ground_truth = Some(Image { bytes: b"<svg onload='x()'/>".to_vec(), alt: "x".to_owned() });
-    let error = write(&data, &folder.path().join("out")).unwrap_err();
+    let error = write(&data, &folder.path().join("out"), &|| ()).unwrap_err();
     assert_eq!(error.to_string(), "a picture of task `t02` is neither PNG, JPEG nor WebP");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
@@ -422,6 +422,56 @@ fn parts_that_do_not_fit_are_named() {
         refused(|d| d.seeds[0].median.truncate(2)),
         "the median over seeds of `default` has 2 values where 5 are expected"
     );
+}
+
+#[test]
+fn a_report_takes_the_plots_of_an_earlier_one_away_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = || {
+        let mut names: Vec<String> = fs::read_dir(folder.path().join("plots"))
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+    let first = sample(6, 7);
+    let foreign = [
+        "1-notes.png",
+        "correlations-by-hand.svg",
+        "my-aleatoric-true-aleatoric.svg",
+        "1-default-aleatoric.txt",
+    ];
+    write(&first, folder.path(), &|| ()).unwrap();
+    for name in foreign {
+        fs::write(folder.path().join("plots").join(name), "mine").unwrap();
+    }
+    // A report of fewer methods and no truth.
+    let mut second = sample(6, 7);
+    second.methods.truncate(1);
+    second.baselines.clear();
+    second.seeds.truncate(1);
+    second.methods[0].correlations.retain(|c| c.y == Quantity::Accuracy(0));
+    for task in &mut second.tasks {
+        task.estimates.truncate(1);
+        task.latents.iter_mut().for_each(|z| z.entropies.truncate(1));
+    }
+    let written = write(&second, folder.path(), &|| ()).unwrap();
+    let mut expected: Vec<String> =
+        written.plots.iter().map(|p| p.file_name().unwrap().to_str().unwrap().to_owned()).collect();
+    assert!(expected.len() < plots(&first).len(), "{expected:?}");
+    expected.extend(foreign.map(str::to_owned));
+    expected.sort();
+    assert_eq!(names(), expected);
+}
+
+#[test]
+fn a_correlation_in_a_sentence_looks_as_in_the_tables() {
+    let text = squbed_report::correlation_text;
+    assert_eq!(text(-0.5, -0.75, 0.0833, 0.0833, 4), "τ = −0.50 [−0.75, 0.08], p = 0.083, n = 4");
+    assert_eq!(text(0.8, 0.7, 0.9, 1e-9, 24), "τ = 0.80 [0.70, 0.90], p < 0.001, n = 24");
+    assert_eq!(text(1.0, f64::NAN, f64::NAN, 1.0, 2), "τ = 1.00, p = 1.000, n = 2");
+    assert_eq!(text(f64::NAN, f64::NAN, f64::NAN, f64::NAN, 1), "τ undefined, n = 1");
 }
 
 #[test]

@@ -100,6 +100,16 @@ pub enum Error {
         /// Numbers a row.
         width: usize,
     },
+    /// A basis that cannot be read from or written to its file.
+    #[error("cannot {operation} the basis {}", path.display())]
+    BasisFile {
+        /// `read` or `write`.
+        operation: &'static str,
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// Data that have no spread, or are not finite.
     #[error("no basis can be found: {reason}")]
     NoBasis {

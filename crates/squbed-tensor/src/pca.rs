@@ -1,6 +1,6 @@
 //! Principal components of a corpus, as a basis that can be kept and used again.
 
-use std::{collections::HashMap, path::Path};
+use std::{collections::HashMap, io, path::Path};
 
 use candle_core::{DType, Device, Tensor};
 use faer::{Mat, Side};
@@ -96,7 +96,7 @@ impl Pca {
     ///
     /// # Errors
     ///
-    /// A file that cannot be written; an older one is kept then.
+    /// A file that cannot be written, with its path; an older one is kept then.
     pub fn save(&self, path: &Path) -> Result<()> {
         let cpu = Device::Cpu;
         let mut tensors = HashMap::from([
@@ -107,16 +107,17 @@ impl Pca {
         if let Some(mean) = &self.mean {
             tensors.insert("mean", mean.to_device(&cpu)?);
         }
+        let bytes = safetensors::serialize(&tensors, None).map_err(candle_core::Error::from)?;
         let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
         let write = || {
-            candle_core::safetensors::save(&tensors, &temporary)?;
+            std::fs::write(&temporary, &bytes)?;
             std::fs::File::open(&temporary)?.sync_all()?;
-            Ok(std::fs::rename(&temporary, path)?)
+            std::fs::rename(&temporary, path)
         };
-        write().map_err(|error: candle_core::Error| {
+        write().map_err(|source: io::Error| {
             // The first error is the one to tell of.
             let _ = std::fs::remove_file(&temporary);
-            Error::File { operation: "write", path: path.to_owned(), source: error.into() }
+            Error::BasisFile { operation: "write", path: path.to_owned(), source }
         })
     }
 
@@ -126,9 +127,12 @@ impl Pca {
     ///
     /// A file that cannot be read or is no basis.
     pub fn load(path: &Path, device: &Device) -> Result<Self> {
-        let mut tensors = candle_core::safetensors::load(path, &Device::Cpu).map_err(|error| {
-            Error::File { operation: "read", path: path.to_owned(), source: error.into() }
+        let bytes = std::fs::read(path).map_err(|source| Error::BasisFile {
+            operation: "read",
+            path: path.to_owned(),
+            source,
         })?;
+        let mut tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)?;
         let mut take = |name: &str| tensors.remove(name).map(|t| t.to_dtype(DType::F64)).transpose();
         let lacking = Error::NoBasis { reason: "the file lacks basis, variances or total_variance" };
         let (Some(basis), Some(variances), Some(total)) =

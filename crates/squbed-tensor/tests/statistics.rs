@@ -66,7 +66,9 @@ fn single_precision_keeps_h_within_the_attainable() {
         let mut errors: Vec<f64> = wide.iter().zip(&got).map(|(a, b)| (a - b).abs()).collect();
         errors.sort_by(f64::total_cmp);
         let (median, worst) = (errors[groups / 2], errors[groups - 1]);
-        println!("1 - rbar = {one_minus_rbar:e}: error of h {median:.1e} in the median, {worst:.1e} at worst");
+        println!(
+            "1 - rbar = {one_minus_rbar:e}: error of h {median:.1e} in the median, {worst:.1e} at worst"
+        );
         assert!(median < bound && worst < 8.0 * bound, "{one_minus_rbar:e}: {median:e}, {worst:e}");
     }
 }
@@ -180,4 +182,10 @@ fn a_basis_survives_its_file() {
     let error = Pca::fit(&x, 3, true).unwrap().save(&nowhere).unwrap_err();
     assert!(matches!(error, Error::File { operation: "write", .. }), "{error}");
     std::fs::remove_dir_all(&folder).unwrap();
+    // The folder is gone: both ways name the file.
+    let pca = Pca::fit(&x, 3, true).unwrap();
+    for error in [pca.save(&path).unwrap_err(), Pca::load(&path, &Device::Cpu).unwrap_err()] {
+        assert!(matches!(&error, Error::BasisFile { path: named, .. } if *named == path), "{error}");
+        assert!(error.to_string().contains("basis.safetensors"), "{error}");
+    }
 }

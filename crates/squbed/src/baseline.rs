@@ -53,6 +53,11 @@ pub fn mean_pairwise_cosine_distance(rows: &Group<'_>) -> f64 {
     pairs.map(distance).sum::<f64>() / (m * (m - 1.0) / 2.0)
 }
 
+/// The baseline's name with an encoder's embeddings.
+pub fn pairwise_name(encoder: &str) -> String {
+    format!("mean pairwise cosine, {encoder}")
+}
+
 /// The mean pairwise cosine distance in the place of both entropies: of the prompts, and of the videos
 /// averaged over the latent prompts.
 pub fn pairwise_parts(task: &TaskEmbeddings<'_>) -> Parts {
@@ -61,6 +66,8 @@ pub fn pairwise_parts(task: &TaskEmbeddings<'_>) -> Parts {
         id: task.id.to_owned(),
         aleatoric: mean_pairwise_cosine_distance(&task.prompts),
         epistemic: videos.iter().sum::<f64>() / videos.len() as f64,
+        // Videos that are all the same have distance 0, which has its place in a mean.
+        latents_left_out: 0,
     }
 }
 

@@ -13,22 +13,25 @@ use crate::error::{Error, Result};
 pub struct Correlation {
     /// Tasks.
     pub n: usize,
-    /// Kendall's τ-b.
+    /// Kendall's τ-b; NaN (`null`) where it is undefined.
     #[serde(with = "float")]
     pub tau: f64,
     /// Two-sided p, exact where there are no ties and few tasks.
     #[serde(with = "float")]
     pub p: f64,
-    /// `exact` or `asymptotic`.
+    /// `exact` or `asymptotic`; `none` where τ is undefined.
     pub p_method: String,
-    /// Lower end of the 95 % interval.
+    /// Lower end of the 95 % interval; NaN (`null`) where there is none.
     #[serde(with = "float")]
     pub ci_low: f64,
     /// Upper end.
     #[serde(with = "float")]
     pub ci_high: f64,
-    /// How the interval was made.
+    /// How the interval was made, or why there is none.
     pub ci_method: String,
+    /// Why τ is undefined, where it is.
+    #[serde(default)]
+    pub undefined: Option<String>,
 }
 
 /// What is known of a task of the closed world.
@@ -74,6 +77,46 @@ pub struct Calibration {
     pub total_aleatoric: Correlation,
     /// The plain sum with its epistemic part.
     pub total_epistemic: Correlation,
+    /// Groups that have no spread at all.
+    #[serde(default)]
+    pub point_masses: PointMasses,
+}
+
+/// Point masses among an estimate's groups: samples that are all the same, whose entropy is −∞. They end
+/// nothing: ranks take −∞ as the least value, and means leave it out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PointMasses {
+    /// Latent prompts whose videos are all the same, left out of their tasks' means.
+    pub latents_left_out: usize,
+    /// Tasks whose latent prompts are all the same: their aleatoric part is −∞.
+    pub aleatoric: usize,
+    /// Tasks of which every latent prompt's videos are all the same: their epistemic part is −∞.
+    pub epistemic: usize,
+}
+
+impl PointMasses {
+    /// Those of an estimate.
+    pub fn of(parts: &[Parts]) -> Self {
+        let infinite = |f: fn(&Parts) -> f64| parts.iter().filter(|p| f(p) == f64::NEG_INFINITY).count();
+        Self {
+            latents_left_out: parts.iter().map(|p| p.latents_left_out).sum(),
+            aleatoric: infinite(|p| p.aleatoric),
+            epistemic: infinite(|p| p.epistemic),
+        }
+    }
+
+    /// What a reader has to know of them, one sentence each; none where there are none.
+    pub fn sentences(&self) -> Vec<String> {
+        let said = [
+            (
+                self.latents_left_out,
+                "latent prompt(s) have videos that are all the same (h = −∞) and are left out of their tasks' means",
+            ),
+            (self.aleatoric, "task(s) have latent prompts that are all the same: aleatoric and total are −∞"),
+            (self.epistemic, "task(s) have no latent prompt whose videos differ: epistemic and total are −∞"),
+        ];
+        said.into_iter().filter(|(k, _)| *k > 0).map(|(k, what)| format!("{k} {what}")).collect()
+    }
 }
 
 /// One pair of numbers a task, from whatever estimator.
@@ -85,11 +128,18 @@ pub struct Parts {
     pub aleatoric: f64,
     /// Epistemic estimate.
     pub epistemic: f64,
+    /// Latent prompts whose videos are all the same, left out of the epistemic estimate.
+    pub latents_left_out: usize,
 }
 
 impl From<&TaskUncertainty> for Parts {
     fn from(task: &TaskUncertainty) -> Self {
-        Self { id: task.id.clone(), aleatoric: task.aleatoric, epistemic: task.epistemic }
+        Self {
+            id: task.id.clone(),
+            aleatoric: task.aleatoric,
+            epistemic: task.epistemic,
+            latents_left_out: task.latents_left_out,
+        }
     }
 }
 
@@ -111,16 +161,57 @@ impl Default for Resampling {
 /// Level of every interval.
 pub const LEVEL: f64 = 0.95;
 
-/// τ-b of two columns, two-sided, with its percentile-bootstrap interval over the rows.
+/// Fewest rows that are resampled: of fewer, a few orders are all that can be drawn, and the percentiles
+/// of their τ's are no interval.
+pub const LEAST_RESAMPLED: usize = 5;
+
+/// The percentile-bootstrap interval of τ-b over rows, and how it was made; both ends are NaN, and the
+/// reason stands in its place, where there are fewer than [`LEAST_RESAMPLED`] rows or a column is constant.
+pub fn interval(x: &[f64], y: &[f64], resampling: Resampling) -> Result<(f64, f64, String)> {
+    let none = |why: String| Ok((f64::NAN, f64::NAN, format!("none: {why}")));
+    if x.len() < LEAST_RESAMPLED {
+        return none(format!(
+            "{} rows are too few to resample, at least {LEAST_RESAMPLED} are needed",
+            x.len()
+        ));
+    }
+    if squbed_stats::tau_b(x, y).is_nan() {
+        return none(CONSTANT.to_owned());
+    }
+    let i = squbed_stats::bootstrap_kendall(x, y, LEVEL, resampling.resamples, resampling.seed)?;
+    // As for a perfect τ, which every resample repeats.
+    if i.high - i.low < 1e-9 {
+        return none("all resamples have the same τ, so that they show no spread".to_owned());
+    }
+    // Those that are constant in a column have no τ and are left out; their number differs from pair to pair.
+    let how = format!("{}, {} resamples, {} %", i.method, resampling.resamples, i.level * 100.0);
+    Ok((i.low, i.high, how))
+}
+
+const CONSTANT: &str = "all values of one side are the same";
+
+/// τ-b of two columns, two-sided, with its [`interval`]. Fewer than two rows, and a constant column, give an
+/// undefined τ with its reason.
 pub fn correlate(x: &[f64], y: &[f64], resampling: Resampling) -> Result<Correlation> {
-    let kendall = squbed_stats::kendall(x, y, Alternative::TwoSided, KendallMethod::Auto)?;
-    // A constant column has no τ, hence no interval.
-    let (ci_low, ci_high, ci_method) = if kendall.tau.is_nan() {
-        (f64::NAN, f64::NAN, "undefined: a column is constant".to_owned())
-    } else {
-        let i = squbed_stats::bootstrap_kendall(x, y, LEVEL, resampling.resamples, resampling.seed)?;
-        (i.low, i.high, format!("{}, {} resamples of tasks, {} %", i.method, i.resamples, i.level * 100.0))
+    let n = x.len();
+    let undefined = |why: String| Correlation {
+        n,
+        tau: f64::NAN,
+        p: f64::NAN,
+        p_method: "none".to_owned(),
+        ci_low: f64::NAN,
+        ci_high: f64::NAN,
+        ci_method: format!("none: {why}"),
+        undefined: Some(why),
     };
+    if n < 2 {
+        return Ok(undefined(format!("{n} task(s) are too few to correlate, at least 2 are needed")));
+    }
+    let kendall = squbed_stats::kendall(x, y, Alternative::TwoSided, KendallMethod::Auto)?;
+    if kendall.tau.is_nan() {
+        return Ok(undefined(CONSTANT.to_owned()));
+    }
+    let (ci_low, ci_high, ci_method) = interval(x, y, resampling)?;
     Ok(Correlation {
         n: kendall.n,
         tau: kendall.tau,
@@ -129,6 +220,7 @@ pub fn correlate(x: &[f64], y: &[f64], resampling: Resampling) -> Result<Correla
         ci_low,
         ci_high,
         ci_method,
+        undefined: None,
     })
 }
 
@@ -147,11 +239,12 @@ fn add(x: &[f64], y: &[f64]) -> Vec<f64> {
 }
 
 /// Every correlation of `parts`. Tasks marked `confidently_wrong` in `truth` are left out; tasks without
-/// an accuracy are left out of the correlations with accuracy.
+/// an accuracy are left out of the correlations with accuracy. What too few tasks leave undefined is NaN
+/// with its reason.
 ///
 /// # Errors
 ///
-/// Fewer than two tasks, or a task without a truth while others have one.
+/// A task without a truth while others have one.
 pub fn calibrate(
     parts: &[Parts],
     accuracy: &BTreeMap<String, f64>,
@@ -168,17 +261,15 @@ pub fn calibrate(
             kept.push((part, known));
         }
     }
-    if kept.len() < 2 {
-        return Err(Error::TooFewTasks { got: kept.len() });
-    }
     let column = |f: fn(&Parts) -> f64| -> Vec<f64> { kept.iter().map(|(p, _)| f(p)).collect() };
     let (aleatoric, epistemic) = (column(|p| p.aleatoric), column(|p| p.epistemic));
     let sum = add(&aleatoric, &epistemic);
     let tau = |x: &[f64], y: &[f64]| correlate(x, y, resampling);
 
-    let truth = match kept.iter().map(|(_, t)| *t).collect::<Option<Vec<&Truth>>>() {
-        Some(known) => {
-            let (a, e): (Vec<f64>, Vec<f64>) = known.iter().map(|t| (t.aleatoric, t.epistemic)).unzip();
+    let truth = match truth {
+        Some(_) => {
+            let known = kept.iter().filter_map(|(_, t)| *t);
+            let (a, e): (Vec<f64>, Vec<f64>) = known.map(|t| (t.aleatoric, t.epistemic)).unzip();
             Some(TruthCorrelations {
                 aleatoric: tau(&aleatoric, &a)?,
                 epistemic: tau(&epistemic, &e)?,
@@ -195,7 +286,7 @@ pub fn calibrate(
     // Totals are ranked among the tasks that have an accuracy, so that both columns speak of one set.
     let pick = |x: &[f64]| -> Vec<f64> { scored.iter().map(|&i| x[i]).collect() };
     let (a, e) = (pick(&aleatoric), pick(&epistemic));
-    let against = |x: Vec<f64>| if values.len() < 2 { Ok(None) } else { tau(&x, &values).map(Some) };
+    let against = |x: Vec<f64>| if values.is_empty() { Ok(None) } else { tau(&x, &values).map(Some) };
     Ok(Calibration {
         truth,
         total_accuracy: against(rank_sum(&a, &e))?,
@@ -209,6 +300,7 @@ pub fn calibrate(
         epistemic_accuracy: against(e.clone())?,
         total_aleatoric: tau(&sum, &aleatoric)?,
         total_epistemic: tau(&sum, &epistemic)?,
+        point_masses: PointMasses::of(parts),
     })
 }
 
@@ -222,6 +314,7 @@ mod tests {
                 id: format!("t{i}"),
                 aleatoric: -100.0 + i as f64,
                 epistemic: -900.0 + ((i * 5) % n) as f64 * 0.01,
+                latents_left_out: 0,
             })
             .collect()
     }
@@ -270,15 +363,50 @@ mod tests {
     fn a_point_mass_leaves_ranks_and_no_z_scores() {
         let mut parts = parts(6);
         parts[2].aleatoric = f64::NEG_INFINITY;
+        parts[3].latents_left_out = 2;
         let accuracy = parts.iter().map(|p| (p.id.clone(), p.epistemic)).collect();
         let c = calibrate(&parts, &accuracy, None, Resampling::default()).unwrap();
         assert_eq!(c.total_accuracy.unwrap().n, 6);
         assert!(c.total_accuracy_zscore.is_none());
+        assert_eq!(c.point_masses, PointMasses { latents_left_out: 2, aleatoric: 1, epistemic: 0 });
+        let said = c.point_masses.sentences();
+        assert!(said.len() == 2 && said[0].starts_with("2 latent prompt(s) have videos"), "{said:?}");
+    }
+
+    #[test]
+    fn few_tasks_give_what_they_can_and_say_what_they_cannot() {
+        for n in 0..=6 {
+            let parts = parts(n);
+            let accuracy = parts.iter().map(|p| (p.id.clone(), -p.aleatoric)).collect();
+            let c = calibrate(&parts, &accuracy, Some(&truth(&parts, 99)), Resampling::default()).unwrap();
+            let t = c.truth.unwrap().aleatoric;
+            assert_eq!((t.n, t.tau.is_nan(), t.undefined.is_some()), (n, n < 2, n < 2));
+            // The aleatoric part follows its truth without a fault: no interval at any size, for another reason.
+            let why = if n < LEAST_RESAMPLED { "too few" } else { "same τ" };
+            assert!(t.ci_low.is_nan() && t.ci_method.contains(why), "{n}: {}", t.ci_method);
+            assert!(serde_json::to_value(&t).unwrap()["ci_low"].is_null());
+            assert_eq!(c.total_aleatoric.n, n);
+            assert_eq!(c.aleatoric_accuracy.map(|a| a.n), (n > 0).then_some(n));
+        }
+    }
+
+    #[test]
+    fn an_interval_needs_five_rows_and_some_spread() {
+        let x: Vec<f64> = (0..6).map(f64::from).collect();
+        let y = [1.0, 0.0, 2.0, 4.0, 3.0, 5.0];
+        let of = |n: usize| interval(&x[..n], &y[..n], Resampling::default()).unwrap();
+        assert!(of(4).0.is_nan() && of(4).2.contains("at least 5"), "{:?}", of(4));
+        let (low, high, how) = of(5);
+        assert!(
+            low < 0.6 && 0.6 < high && how == "percentile bootstrap, 2000 resamples, 95 %",
+            "{low} {high} {how}"
+        );
+        assert!(interval(&x, &x, Resampling::default()).unwrap().2.contains("no spread"));
     }
 
     #[test]
     fn a_constant_column_is_undefined_and_said_so() {
         let c = correlate(&[1.0, 1.0, 1.0], &[1.0, 2.0, 3.0], Resampling::default()).unwrap();
-        assert!(c.tau.is_nan() && c.ci_method.contains("constant"));
+        assert!(c.tau.is_nan() && c.undefined.unwrap().contains("the same"));
     }
 }

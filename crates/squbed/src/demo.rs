@@ -1,15 +1,19 @@
 //! The demonstration: the method on the closed world, where the truth is known, and the floors that it
 //! must reach there.
 
-use std::path::PathBuf;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use serde::{Deserialize, Serialize};
 use squbed_core::float;
 
 use crate::{
+    calibrate::{Calibration, Correlation, PointMasses, TruthCorrelations},
     experiment::{Embed, Experiment, Generate, Refine, TaskSource},
     method::Preset,
-    run::CalibrationFile,
+    results::CalibrationFile,
 };
 
 /// Seeds of the full demonstration, named before any run. The floors bind the median over them.
@@ -53,37 +57,50 @@ impl Demo {
     }
 }
 
+/// Where a correlation must lie, ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bound {
+    /// Least value; −1 for none.
+    pub least: f64,
+    /// Greatest value; 1 for none.
+    pub most: f64,
+}
+
 /// A bound that a correlation of the default preset must keep, as the median over the seeds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Floor {
     /// Which correlation.
     pub name: String,
-    /// Least value, or −∞.
+    /// τ, the median over the seeds; NaN (`null`) where it is undefined.
     #[serde(with = "float")]
-    pub least: f64,
-    /// Greatest value, or +∞.
-    #[serde(with = "float")]
-    pub most: f64,
-    /// The value, by seed.
-    pub taus: Vec<f64>,
-    /// Their median.
-    #[serde(with = "float")]
-    pub median: f64,
-    /// Whether the median keeps the bound.
+    pub value: f64,
+    /// Where it must lie.
+    pub bound: Bound,
+    /// Whether it lies there.
     pub holds: bool,
 }
 
-/// The τ of each correlation that a floor can bind, under one preset; NaN where it is undefined.
-pub fn taus(calibration: &CalibrationFile, preset: Preset) -> Option<[(&'static str, f64); 6]> {
-    let default = calibration.presets.get(&preset)?;
-    let truth = default.truth.as_ref()?;
+/// The correlations that a floor can bind, by name.
+pub const CORRELATIONS: [&str; 6] = [
+    "estimated with true aleatoric",
+    "estimated with true epistemic",
+    "estimated aleatoric with true epistemic",
+    "estimated epistemic with true aleatoric",
+    "rank-sum total with accuracy",
+    "true aleatoric with true epistemic",
+];
+
+/// The τ of each of [`CORRELATIONS`], of one estimate; NaN where it is undefined.
+pub fn taus(calibration: &CalibrationFile, estimate: &str) -> Option<[f64; 6]> {
+    let of = calibration.preset(estimate)?;
+    let truth = of.truth.as_ref()?;
     Some([
-        ("estimated with true aleatoric", truth.aleatoric.tau),
-        ("estimated with true epistemic", truth.epistemic.tau),
-        ("estimated aleatoric with true epistemic", truth.cross_ae.tau),
-        ("estimated epistemic with true aleatoric", truth.cross_ea.tau),
-        ("rank-sum total with accuracy", default.total_accuracy.as_ref().map_or(f64::NAN, |c| c.tau)),
-        ("true aleatoric with true epistemic", calibration.truths.as_ref().map_or(f64::NAN, |c| c.tau)),
+        truth.aleatoric.tau,
+        truth.epistemic.tau,
+        truth.cross_ae.tau,
+        truth.cross_ea.tau,
+        of.total_accuracy.as_ref().map_or(f64::NAN, |c| c.tau),
+        calibration.truths.as_ref().map_or(f64::NAN, |c| c.tau),
     ])
 }
 
@@ -100,18 +117,19 @@ pub fn floors(demo: &Demo, calibrations: &[CalibrationFile]) -> Vec<Floor> {
     let part = if full { 0.60 } else { 0.45 };
     let cross = if full { 0.30 } else { 1.0 };
     let bounds = [(part, 1.0), (part, 1.0), (-cross, cross), (-cross, cross), (-1.0, -0.30), (-0.10, 0.10)];
-    let all: Vec<_> = calibrations.iter().filter_map(|c| taus(c, Preset::Default)).collect();
-    let Some(first) = all.first() else { return Vec::new() };
-    let names: Vec<&str> = first.iter().map(|(name, _)| *name).collect();
-    names
+    let all: Vec<_> = calibrations.iter().filter_map(|c| taus(c, Preset::Default.name())).collect();
+    if all.is_empty() {
+        return Vec::new();
+    }
+    CORRELATIONS
         .into_iter()
         .zip(bounds)
         .enumerate()
+        .filter(|(_, (_, bound))| *bound != (-1.0, 1.0))
         .map(|(i, (name, (least, most)))| {
-            let taus: Vec<f64> = all.iter().map(|seed| seed[i].1).collect();
-            let median = median(&taus);
-            let holds = (least..=most).contains(&median);
-            Floor { name: name.to_owned(), least, most, taus, median, holds }
+            let value = median(&all.iter().map(|seed| seed[i]).collect::<Vec<f64>>());
+            let holds = (least..=most).contains(&value);
+            Floor { name: name.to_owned(), value, bound: Bound { least, most }, holds }
         })
         .collect()
 }
@@ -126,14 +144,18 @@ pub fn median(values: &[f64]) -> f64 {
     (sorted[(sorted.len() - 1) / 2] + sorted[sorted.len() / 2]) / 2.0
 }
 
-/// `calibration.json` of a demonstration over several seeds.
+/// `calibration.json` of a demonstration, of one form for one seed and for several.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct SeedsFile {
-    /// Tasks of each seed.
-    pub n_tasks: usize,
-    /// The floors, each with its value by seed and the median.
+pub struct DemoFile {
+    /// The correlations; over several seeds each number is the median of that number over the seeds, both
+    /// ends of an interval and p included: what a seed typically gives, not an interval of the median τ.
+    #[serde(flatten)]
+    pub calibration: CalibrationFile,
+    /// The floors with what was held against them; none where none binds.
+    #[serde(default)]
     pub floors: Vec<Floor>,
-    /// Each seed with its calibration.
+    /// Each seed with its correlations, where there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seeds: Vec<SeedCalibration>,
 }
 
@@ -142,32 +164,223 @@ pub struct SeedsFile {
 pub struct SeedCalibration {
     /// The seed.
     pub seed: u64,
-    /// Its `calibration.json`.
+    /// Its correlations.
     #[serde(flatten)]
     pub calibration: CalibrationFile,
 }
 
 /// The calibrations of one or more seeds with the floors held against them.
-pub fn seeds_file(demo: &Demo, seeds: &[u64], calibrations: &[CalibrationFile]) -> SeedsFile {
-    SeedsFile {
-        n_tasks: demo.tasks,
-        floors: floors(demo, calibrations),
-        seeds: seeds
-            .iter()
-            .zip(calibrations)
-            .map(|(&seed, calibration)| SeedCalibration { seed, calibration: calibration.clone() })
-            .collect(),
+pub fn demo_file(demo: &Demo, seeds: &[u64], calibrations: &[CalibrationFile]) -> DemoFile {
+    let floors = floors(demo, calibrations);
+    if let [only] = calibrations {
+        return DemoFile { calibration: only.clone(), floors, seeds: Vec::new() };
     }
+    let seeds: Vec<SeedCalibration> = seeds
+        .iter()
+        .zip(calibrations)
+        .map(|(&seed, calibration)| SeedCalibration { seed, calibration: calibration.clone() })
+        .collect();
+    DemoFile { calibration: medians(&seeds), floors, seeds }
+}
+
+/// The median of each number over the seeds. What one seed lacks is undefined.
+fn medians(seeds: &[SeedCalibration]) -> CalibrationFile {
+    let all: Vec<&CalibrationFile> = seeds.iter().map(|s| &s.calibration).collect();
+    let over: Vec<String> = seeds.iter().map(|s| s.seed.to_string()).collect();
+    let over = format!("median over seeds {}", over.join(", "));
+    let of_name = |map: fn(&CalibrationFile) -> &BTreeMap<String, Option<Calibration>>| {
+        let names: BTreeSet<&String> = all.iter().flat_map(|c| map(c).keys()).collect();
+        let median = |name: &String| {
+            let of: Option<Vec<&Calibration>> = all.iter().map(|c| map(c).get(name)?.as_ref()).collect();
+            (name.clone(), of.map(|of| median_calibration(&of, &over)))
+        };
+        names.into_iter().map(median).collect::<BTreeMap<_, _>>()
+    };
+    let baselines = all.first().map(|c| c.baselines.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
+    let baseline = |name: String| {
+        let of = all.iter().map(|c| c.baselines.get(&name)).collect::<Option<Vec<_>>>()?;
+        Some((name, median_calibration(&of, &over)))
+    };
+    CalibrationFile {
+        n_tasks: median_count(all.iter().map(|c| c.n_tasks)),
+        confidently_wrong: median_count(all.iter().map(|c| c.confidently_wrong)),
+        accuracy: all.first().map(|c| c.accuracy.clone()).unwrap_or_default(),
+        truths: median_of(&all, &over, |c| c.truths.as_ref()),
+        presets: of_name(|c| &c.presets),
+        baselines: baselines.into_iter().filter_map(baseline).collect(),
+        variants: of_name(|c| &c.variants),
+        not_computed: all.iter().flat_map(|c| c.not_computed.clone()).collect(),
+    }
+}
+
+fn median_calibration(all: &[&Calibration], over: &str) -> Calibration {
+    let optional = |get: fn(&Calibration) -> Option<&Correlation>| median_of(all, over, get);
+    let of = |get: fn(&Calibration) -> &Correlation| {
+        let correlations: Vec<&Correlation> = all.iter().map(|c| get(c)).collect();
+        median_correlation(&correlations, over)
+    };
+    let truth = all.iter().all(|c| c.truth.is_some()).then(|| {
+        let of = |get: fn(&TruthCorrelations) -> &Correlation| {
+            let correlations: Vec<&Correlation> =
+                all.iter().filter_map(|c| c.truth.as_ref().map(get)).collect();
+            median_correlation(&correlations, over)
+        };
+        TruthCorrelations {
+            aleatoric: of(|t| &t.aleatoric),
+            epistemic: of(|t| &t.epistemic),
+            cross_ae: of(|t| &t.cross_ae),
+            cross_ea: of(|t| &t.cross_ea),
+        }
+    });
+    let count = |get: fn(&PointMasses) -> usize| all.iter().map(|c| get(&c.point_masses)).sum();
+    Calibration {
+        truth,
+        total_accuracy: optional(|c| c.total_accuracy.as_ref()),
+        total_accuracy_sum: optional(|c| c.total_accuracy_sum.as_ref()),
+        total_accuracy_zscore: optional(|c| c.total_accuracy_zscore.as_ref()),
+        aleatoric_accuracy: optional(|c| c.aleatoric_accuracy.as_ref()),
+        epistemic_accuracy: optional(|c| c.epistemic_accuracy.as_ref()),
+        total_aleatoric: of(|c| &c.total_aleatoric),
+        total_epistemic: of(|c| &c.total_epistemic),
+        point_masses: PointMasses {
+            latents_left_out: count(|p| p.latents_left_out),
+            aleatoric: count(|p| p.aleatoric),
+            epistemic: count(|p| p.epistemic),
+        },
+    }
+}
+
+/// The median of a correlation that every one has; none where one lacks it.
+fn median_of<T>(all: &[&T], over: &str, get: impl Fn(&T) -> Option<&Correlation>) -> Option<Correlation> {
+    let correlations: Vec<&Correlation> = all.iter().map(|c| get(c)).collect::<Option<_>>()?;
+    Some(median_correlation(&correlations, over))
+}
+
+fn median_correlation(all: &[&Correlation], over: &str) -> Correlation {
+    let number = |get: fn(&Correlation) -> f64| median(&all.iter().map(|c| get(c)).collect::<Vec<f64>>());
+    let words = |get: fn(&Correlation) -> &str| {
+        let how: BTreeSet<&str> = all.iter().map(|c| get(c)).collect();
+        format!("{over} of each number: {}", how.into_iter().collect::<Vec<_>>().join("; "))
+    };
+    let tau = number(|c| c.tau);
+    Correlation {
+        n: median_count(all.iter().map(|c| c.n)),
+        tau,
+        p: number(|c| c.p),
+        p_method: words(|c| &c.p_method),
+        ci_low: number(|c| c.ci_low),
+        ci_high: number(|c| c.ci_high),
+        ci_method: words(|c| &c.ci_method),
+        undefined: tau.is_nan().then(|| "undefined in at least one of the seeds".to_owned()),
+    }
+}
+
+/// The median of counts, the lower one of two in the middle.
+fn median_count(counts: impl Iterator<Item = usize>) -> usize {
+    let mut sorted: Vec<usize> = counts.collect();
+    sorted.sort_unstable();
+    sorted.get(sorted.len().saturating_sub(1) / 2).copied().unwrap_or(0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calibrate::{self, Parts, Resampling, Truth};
 
     #[test]
     fn a_median_is_of_the_middle() {
         assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
         assert!(median(&[1.0, f64::NAN]).is_nan() && median(&[]).is_nan());
+    }
+
+    /// Correlations of twelve tasks whose estimates follow their truths but for `swaps` pairs of neighbours.
+    fn calibration(swaps: usize) -> CalibrationFile {
+        let truth = |i: usize| Truth {
+            aleatoric: i as f64,
+            epistemic: ((i * 5) % 12) as f64,
+            confidently_wrong: false,
+        };
+        let parts: Vec<Parts> = (0..12)
+            .map(|i| Parts {
+                id: i.to_string(),
+                aleatoric: if i / 2 < swaps { (i ^ 1) as f64 } else { i as f64 },
+                epistemic: if truth(i).epistemic < 2.0 {
+                    1.0 - truth(i).epistemic
+                } else {
+                    truth(i).epistemic
+                },
+                latents_left_out: 0,
+            })
+            .collect();
+        let accuracy = parts.iter().map(|p| (p.id.clone(), -p.aleatoric - p.epistemic)).collect();
+        let truths = (0..12).map(|i| (i.to_string(), truth(i))).collect();
+        let of = calibrate::calibrate(&parts, &accuracy, Some(&truths), Resampling::default()).unwrap();
+        let (a, e): (Vec<f64>, Vec<f64>) = truths.values().map(|t| (t.aleatoric, t.epistemic)).unzip();
+        CalibrationFile {
+            n_tasks: 12,
+            confidently_wrong: 0,
+            accuracy: "test cosine".to_owned(),
+            truths: Some(calibrate::correlate(&a, &e, Resampling::default()).unwrap()),
+            presets: BTreeMap::from([("default".to_owned(), Some(of.clone())), ("paper".to_owned(), None)]),
+            baselines: BTreeMap::from([("mean".to_owned(), of)]),
+            variants: BTreeMap::new(),
+            not_computed: BTreeMap::from([("paper".to_owned(), "why".to_owned())]),
+        }
+    }
+
+    fn demo() -> Demo {
+        Demo {
+            out: "demo-out".into(),
+            tasks: 12,
+            latents: 3,
+            videos: 3,
+            world: "realm".to_owned(),
+            device: "cpu".to_owned(),
+            dtype: "f32".to_owned(),
+        }
+    }
+
+    #[test]
+    fn calibration_json_has_the_pinned_form_for_one_seed_and_for_several() {
+        let seeds: Vec<CalibrationFile> = [1, 3, 2].map(calibration).to_vec();
+        let one = serde_json::to_value(demo_file(&demo(), &[1], &seeds[..1])).unwrap();
+        let three = serde_json::to_value(demo_file(&demo(), &[1, 2, 3], &seeds)).unwrap();
+        for file in [&one, &three] {
+            assert_eq!(file["n_tasks"], 12);
+            let default = &file["presets"]["default"];
+            for t in ["aleatoric", "epistemic", "cross_ae", "cross_ea"].map(|t| &default["truth"][t]) {
+                assert!(["tau", "p", "ci_low", "ci_high"].iter().all(|k| t[k].is_number()), "{t}");
+            }
+            assert!(default["total_accuracy"]["tau"].is_number());
+            assert!(default["total_accuracy_sum"]["tau"].is_number());
+            assert!(file["presets"]["paper"].is_null() && file["not_computed"]["paper"] == "why");
+            let floor = &file["floors"][0];
+            assert_eq!(floor["name"], "estimated with true aleatoric");
+            assert_eq!((&floor["bound"]["least"], &floor["holds"]), (&0.45.into(), &true.into()));
+            assert_eq!(floor["value"], default["truth"]["aleatoric"]["tau"]);
+            // At this size the two cross terms are not bound, so they are no floors.
+            assert_eq!(file["floors"].as_array().unwrap().len(), 4);
+        }
+        assert!(one.get("seeds").is_none());
+        // Of 66 pairs each swap turns one around; the middle of 1, 2 and 3 swaps is 2.
+        let tau = |file: &serde_json::Value| {
+            file["presets"]["default"]["truth"]["aleatoric"]["tau"].as_f64().map(|t| (t * 66.0).round())
+        };
+        assert_eq!((tau(&one), tau(&three)), (Some(64.0), Some(62.0)));
+        assert_eq!(three["seeds"].as_array().unwrap().len(), 3);
+        assert_eq!((&three["seeds"][1]["seed"], tau(&three["seeds"][1])), (&2.into(), Some(60.0)));
+        // What was written is what the report reads.
+        let back: DemoFile = serde_json::from_value(three).unwrap();
+        assert_eq!((back.seeds.len(), back.floors.len()), (3, 4));
+        let full = Demo { tasks: 24, latents: 4, videos: 4, ..demo() };
+        assert_eq!(floors(&full, &seeds).len(), 6);
+        assert_eq!(back.calibration.preset("default").unwrap().point_masses, PointMasses::default());
+    }
+
+    #[test]
+    fn the_by_value_world_has_no_floor() {
+        let demo = Demo { world: "value".to_owned(), ..demo() };
+        assert!(demo_file(&demo, &[1], &[calibration(0)]).floors.is_empty());
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use candle_core::{DType, Device, Tensor};
@@ -64,6 +64,9 @@ impl Embeddings {
 /// Rows of the cache written as one part.
 const ROWS_A_PART: usize = 256;
 
+/// Age at which rows are written though they are fewer: what an interruption costs.
+const PART_AGE: Duration = Duration::from_secs(30);
+
 /// Texts embedded before the rate is told again.
 const TEXTS_A_STEP: usize = 256;
 
@@ -84,32 +87,37 @@ pub fn embed_texts(
             order.push(digest);
         }
     }
-    let missing = take_cached(&mut cache, &order, &mut embeddings)?;
+    let missing = take_cached(&mut cache, &order, &mut embeddings, progress)?;
     let started = Instant::now();
+    let mut failures = Vec::new();
     progress.begin("embed prompts", missing.len() as u64, "sentences");
     for step in missing.chunks(TEXTS_A_STEP) {
         let batch: Vec<&str> = step.iter().map(|digest| wanted[digest]).collect();
         let rows = to_rows(&encoder.embed(&batch)?)?;
-        let stored: Vec<EmbeddingRow> = step
-            .iter()
-            .zip(rows)
-            .map(|(digest, embedding)| EmbeddingRow {
-                digest: digest.clone(),
-                source: wanted[digest].to_owned(),
-                frames: 0,
-                warnings: Vec::new(),
-                embedding,
-            })
-            .collect();
+        let mut stored = Vec::new();
+        for (digest, embedding) in step.iter().zip(rows) {
+            match no_direction(&embedding) {
+                None => stored.push(EmbeddingRow {
+                    digest: digest.clone(),
+                    source: wanted[digest].to_owned(),
+                    frames: 0,
+                    warnings: Vec::new(),
+                    embedding,
+                }),
+                Some(why) => {
+                    failures.push(useless(encoder.identity(), &format!("“{}”", wanted[digest]), why))
+                }
+            }
+        }
         store(cache.as_mut(), stored, &mut embeddings)?;
         progress.advance(step.len() as u64);
     }
     progress.end();
     let work = Work {
         reused: order.len() - missing.len(),
-        computed: missing.len(),
+        computed: missing.len() - failures.len(),
         seconds: started.elapsed().as_secs_f64(),
-        failures: Vec::new(),
+        failures,
     };
     Ok((embeddings, work))
 }
@@ -145,8 +153,8 @@ pub fn embed_videos(
     }
     videos.digests.clone_from(&digests);
     histograms.digests = digests;
-    take_cached(&mut video_cache, &order, &mut videos)?;
-    take_cached(&mut histogram_cache, &order, &mut histograms)?;
+    take_cached(&mut video_cache, &order, &mut videos, progress)?;
+    take_cached(&mut histogram_cache, &order, &mut histograms, progress)?;
     let missing: Vec<String> = order
         .iter()
         .filter(|d| !(videos.rows.contains_key(*d) && histograms.rows.contains_key(*d)))
@@ -156,8 +164,8 @@ pub fn embed_videos(
     let started = Instant::now();
     let mut computed = 0;
     progress.begin("embed videos", missing.len() as u64, "clips");
-    let mut video_rows = Vec::new();
-    let mut histogram_rows = Vec::new();
+    let mut pending = Pending::default();
+    let mut embedded = Ok(());
     for step in missing.chunks(batch) {
         let decoded: Vec<_> = step.par_iter().map(|digest| decode(sources[digest], encoder)).collect();
         let mut good = Vec::new();
@@ -167,31 +175,41 @@ pub fn embed_videos(
                 Err(failure) => failures.push(failure),
             }
         }
-        if !good.is_empty() {
-            let inputs: Vec<&Tensor> = good.iter().map(|(_, d)| &d.input).collect();
-            let stacked = Tensor::stack(&inputs, 0).map_err(squbed_tensor::Error::from)?;
-            let rows = to_rows(&encoder.embed(&stacked)?)?;
-            for ((digest, decoded), embedding) in good.into_iter().zip(rows) {
-                let row = |embedding| EmbeddingRow {
-                    digest: digest.clone(),
-                    source: sources[digest].display().to_string(),
-                    frames: decoded.frames,
-                    warnings: decoded.warnings.clone(),
-                    embedding,
-                };
-                video_rows.push(row(embedding));
-                histogram_rows.push(row(decoded.histogram.clone()));
-                computed += 1;
+        let rows = match embed_batch(&good, encoder) {
+            Ok(rows) => rows,
+            Err(error) => {
+                embedded = Err(error);
+                break;
             }
+        };
+        for ((digest, decoded), embedding) in good.into_iter().zip(rows) {
+            let source = sources[digest].display().to_string();
+            if let Some(why) = no_direction(&embedding) {
+                failures.push(useless(encoder.identity(), &source, why));
+                continue;
+            }
+            let row = |embedding| EmbeddingRow {
+                digest: digest.clone(),
+                source: source.clone(),
+                frames: decoded.frames,
+                warnings: decoded.warnings.clone(),
+                embedding,
+            };
+            pending.videos.push(row(embedding));
+            pending.histograms.push(row(decoded.histogram.clone()));
+            computed += 1;
         }
-        if video_rows.len() >= ROWS_A_PART {
-            store(video_cache.as_mut(), std::mem::take(&mut video_rows), &mut videos)?;
-            store(histogram_cache.as_mut(), std::mem::take(&mut histogram_rows), &mut histograms)?;
+        if pending.videos.len() >= ROWS_A_PART || pending.since.elapsed() >= PART_AGE {
+            store(video_cache.as_mut(), std::mem::take(&mut pending.videos), &mut videos)?;
+            store(histogram_cache.as_mut(), std::mem::take(&mut pending.histograms), &mut histograms)?;
+            pending.since = Instant::now();
         }
         progress.advance(step.len() as u64);
     }
-    store(video_cache.as_mut(), std::mem::take(&mut video_rows), &mut videos)?;
-    store(histogram_cache.as_mut(), std::mem::take(&mut histogram_rows), &mut histograms)?;
+    // Also where the encoder failed midway: what is embedded by then is kept.
+    store(video_cache.as_mut(), pending.videos, &mut videos)?;
+    store(histogram_cache.as_mut(), pending.histograms, &mut histograms)?;
+    embedded?;
     progress.end();
     let work = Work {
         reused: order.len() - missing.len(),
@@ -202,6 +220,49 @@ pub fn embed_videos(
     Ok((videos, histograms, work))
 }
 
+/// Rows that are not in the cache yet.
+struct Pending {
+    videos: Vec<EmbeddingRow>,
+    histograms: Vec<EmbeddingRow>,
+    since: Instant,
+}
+
+impl Default for Pending {
+    fn default() -> Self {
+        Self { videos: Vec::new(), histograms: Vec::new(), since: Instant::now() }
+    }
+}
+
+/// The embeddings of a batch, in its order.
+fn embed_batch(batch: &[(&String, DecodedInput)], encoder: &dyn VideoEncoder) -> Result<Vec<Vec<f32>>> {
+    if batch.is_empty() {
+        return Ok(Vec::new());
+    }
+    let inputs: Vec<&Tensor> = batch.iter().map(|(_, d)| &d.input).collect();
+    let stacked = Tensor::stack(&inputs, 0).map_err(squbed_tensor::Error::from)?;
+    to_rows(&encoder.embed(&stacked)?)
+}
+
+/// Why an embedding has no direction, if so.
+fn no_direction(embedding: &[f32]) -> Option<String> {
+    match embedding.iter().position(|x| !x.is_finite()) {
+        Some(at) => Some(format!("number {at} of it is {}", embedding[at])),
+        None => embedding.iter().all(|x| *x == 0.0).then(|| "all its numbers are 0".to_owned()),
+    }
+}
+
+/// The row of an item whose embedding cannot be used.
+fn useless(encoder: &EncoderIdentity, item: &str, why: String) -> Failure {
+    let error = Error::Useless { encoder: encoder.name.clone(), item: item.to_owned(), why };
+    failure("embed", item, &error)
+}
+
+/// The row of an item that failed, with what to do about it.
+pub(crate) fn failure(step: &str, item: &str, error: &Error) -> Failure {
+    let unreadable = "make it again, or take it out of the tasks; the run goes on without it";
+    Failure::new(step, item, error).with_hint(error.hint().unwrap_or_else(|| unreadable.to_owned()))
+}
+
 struct DecodedInput {
     input: Tensor,
     histogram: Vec<f32>,
@@ -210,14 +271,13 @@ struct DecodedInput {
 }
 
 fn decode(path: &Path, encoder: &dyn VideoEncoder) -> Result<DecodedInput, Failure> {
-    let failed =
-        |error: &(dyn std::error::Error + 'static)| Failure::new("embed", &path.display().to_string(), error);
+    let failed = |error: Error| failure("embed", &path.display().to_string(), &error);
     let mut decoded =
         squbed_video::decode(path, std::slice::from_ref(encoder.sampling()), &Default::default())
-            .map_err(|e| failed(&e))?;
+            .map_err(|e| failed(e.into()))?;
     let clip: Clip = decoded.clips.remove(0);
     Ok(DecodedInput {
-        input: encoder.preprocess(&clip).map_err(|e| failed(&e))?,
+        input: encoder.preprocess(&clip).map_err(|e| failed(e.into()))?,
         histogram: baseline::colour_histogram(&clip),
         frames: clip.frames().len(),
         warnings: decoded.warnings.iter().map(ToString::to_string).collect(),
@@ -245,7 +305,7 @@ fn digest_files(paths: &[&Path], progress: &dyn Progress) -> (BTreeMap<PathBuf, 
             Ok(digest) => {
                 digests.insert(path.to_owned(), digest);
             }
-            Err(error) => failures.push(Failure::new("embed", &path.display().to_string(), &error)),
+            Err(error) => failures.push(failure("embed", &path.display().to_string(), &error.into())),
         }
     }
     (digests, failures)
@@ -270,22 +330,25 @@ fn digest_video(path: &Path) -> Result<String, squbed_store::Error> {
     Ok(squbed_store::digest_text(&listed))
 }
 
-/// Moves what the cache holds into `embeddings` and returns the digests that it does not hold.
+/// Moves what the cache holds into `embeddings` and returns the digests that it does not hold, or holds
+/// without a direction. Parts that were passed over are told.
 fn take_cached(
     cache: &mut Option<EmbeddingCache>,
     order: &[String],
     embeddings: &mut Embeddings,
+    progress: &dyn Progress,
 ) -> Result<Vec<String>> {
     let Some(cache) = cache else { return Ok(order.to_vec()) };
     let mut missing = Vec::new();
     for (digest, row) in order.iter().zip(cache.get_many(order)?) {
-        match row {
+        match row.filter(|row| no_direction(row).is_none()) {
             Some(row) => {
                 embeddings.rows.insert(digest.clone(), row);
             }
             None => missing.push(digest.clone()),
         }
     }
+    cache.warnings().iter().for_each(|warning| progress.note(&warning.to_string()));
     Ok(missing)
 }
 
@@ -345,7 +408,7 @@ pub fn gather<'a>(
     for task in tasks {
         match gather_one(task, texts, videos) {
             Ok(embedded) => gathered.push(embedded),
-            Err(error) => failures.push(Failure::new("estimate", &task.id, &error)),
+            Err(error) => failures.push(failure("estimate", &task.id, &error)),
         }
     }
     (gathered, failures)

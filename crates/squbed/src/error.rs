@@ -1,6 +1,10 @@
 //! What can go wrong in a run.
 
-use std::{io, path::PathBuf};
+use std::{
+    error::Error as StdError,
+    io,
+    path::{Path, PathBuf},
+};
 
 use squbed_core::TaskError;
 
@@ -73,12 +77,29 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// The results' folder belongs to another experiment.
-    #[error("{} holds the results of another experiment: its {key} differ(s)", path.display())]
+    #[error("{} holds the results of another experiment: its {difference}", path.display())]
     OtherExperiment {
         /// The folder.
         path: PathBuf,
-        /// The first setting that differs.
-        key: String,
+        /// The first option that differs, and how.
+        difference: String,
+    },
+    /// The record that says whose results a folder holds is damaged.
+    #[error("cannot tell whose results {} holds: its record {} cannot be read",
+        path.parent().unwrap_or(Path::new("")).display(), path.display())]
+    Record {
+        /// The record.
+        path: PathBuf,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A step is run whose forerunner was not.
+    #[error("{} is not there", path.display())]
+    NoStep {
+        /// What the forerunner would have written.
+        path: PathBuf,
+        /// The forerunner, a command of the program.
+        step: &'static str,
     },
     /// Videos that stand where others are to be made.
     #[error("{} holds videos of {there}, not of {here}", path.display())]
@@ -158,20 +179,58 @@ pub enum Error {
         /// Videos of the latent prompt with fewest.
         m: usize,
     },
-    /// A correlation needs two tasks.
-    #[error("{got} task(s) are left to correlate; at least 2 are needed")]
-    TooFewTasks {
-        /// Tasks left.
+    /// An embedding that has no direction.
+    #[error("{of}: embedding {row} has no direction, its length is {norm}")]
+    NoDirection {
+        /// Its group, in words.
+        of: String,
+        /// Position of the group among those that were fitted.
+        group: usize,
+        /// Position in the group, from 0.
+        row: usize,
+        /// Its length: zero, infinite or NaN.
+        norm: f64,
+    },
+    /// Principal components of one task's prompts say nothing about their spread.
+    #[error(
+        "a centred basis of the prompts of {tasks} task(s) says nothing: taking the only task's mean away leaves r̄ = 0, whatever its spread"
+    )]
+    OneTaskBasis {
+        /// Tasks given.
+        tasks: usize,
+    },
+    /// A direction needs two components.
+    #[error("the basis of the prompts has {got} component(s); a direction needs at least 2")]
+    Components {
+        /// Components there are.
         got: usize,
     },
+    /// No task has what an estimate needs.
+    #[error("none of the {tasks} task(s) can be estimated; {} says why of each", failures.display())]
+    NoUsableTask {
+        /// Tasks there are.
+        tasks: usize,
+        /// The rows of what failed.
+        failures: PathBuf,
+    },
     /// A task of the closed world without its truth.
-    #[error("task `{task}` has no row in the truth file")]
+    #[error("task `{task}` has no row in truth.jsonl")]
     NoTruth {
         /// The task.
         task: String,
     },
-    /// An embedding is wanted that the cache does not hold.
-    #[error("the cache holds no {encoder} embedding of {item}")]
+    /// An encoder gave an embedding that has no direction.
+    #[error("the {encoder} embedding of {item} has no direction: {why}")]
+    Useless {
+        /// The encoder.
+        encoder: String,
+        /// The video or the prompt.
+        item: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// An embedding is wanted that there is not.
+    #[error("there is no {encoder} embedding of {item}")]
     NotEmbedded {
         /// The encoder.
         encoder: String,
@@ -248,41 +307,52 @@ impl From<squbed_models::Error> for Error {
 impl Error {
     /// What the user can do about it, where there is something to say beyond the message.
     pub fn hint(&self) -> Option<String> {
-        match self {
+        let text = match self {
             Self::OtherExperiment { .. } => {
-                Some("choose another `out`, or restore that setting to continue the run".to_owned())
+                "choose another `out`, or restore that setting to continue the run"
             }
-            Self::OtherVideos { .. } => {
-                Some("choose another folder for the videos, or remove this one".to_owned())
+            Self::OtherVideos { .. } => "choose another folder for the videos, or remove this one",
+            Self::Record { .. } => {
+                "restore it; or remove it, if the folder's results are this experiment's; or choose another `out`"
             }
-            Self::Read { path, source } if source.kind() == io::ErrorKind::NotFound => {
-                match path.file_name().and_then(|name| name.to_str()) {
-                    Some("calibration.json") => {
-                        Some("run `squbed calibrate` on this folder first".to_owned())
-                    }
-                    Some("method.json") => Some("run `squbed estimate` into this folder first".to_owned()),
-                    _ => None,
-                }
+            Self::NoStep { step, .. } => return Some(format!("run `squbed {step}` into this folder first")),
+            Self::Json { .. } => "run the command that writes it again",
+            Self::TooFewSamples { .. } => {
+                "generate more, or take the task out; if videos failed, failures.jsonl says why"
             }
-            Self::Task(TaskError::TooFewLatents { .. }) => Some(
-                "`squbed refine` gives a task latent prompts, and `squbed generate` gives those videos"
-                    .to_owned(),
-            ),
+            Self::Task(TaskError::TooFewLatents { .. }) => {
+                "give the task further latent prompts (`squbed refine` where it has none), or take it out"
+            }
             Self::Task(TaskError::TooFewVideos { .. }) => {
-                Some("`squbed generate` gives a latent prompt videos; or add some to the manifest".to_owned())
+                "give the latent prompt further videos (`squbed generate` where it has none), or take the task out"
             }
-            Self::TooFewSamples { .. } => Some(
-                "generate more, or remove the task; if videos failed, failures.jsonl says why".to_owned(),
-            ),
+            Self::Task(_) => "correct the task, or take it out",
+            Self::OneTaskBasis { .. } | Self::Components { .. } => {
+                "give further tasks, or no projection: `--components 0`, or the default preset"
+            }
+            Self::NoDirection { .. } => {
+                "embed that item again with an empty cache; where it stays so, take it out of the tasks"
+            }
+            Self::Tensor(squbed_tensor::Error::Rank { .. }) => {
+                "ask for as many components as the rank at most, or leave --components away"
+            }
+            Self::Tensor(squbed_tensor::Error::NoBasis { .. }) => "use no projection: `--components 0`",
+            Self::Models(error) if matches!(**error, squbed_models::Error::Safetensors { .. }) => {
+                "the file is cut short or of another kind; copy or fetch it again"
+            }
+            Self::NoUsableTask { .. } => "mend or remake what failed, and run the same command again",
+            Self::NoTruth { .. } => {
+                "put truth.jsonl of these tasks in its place, or remove it to go on without the truth"
+            }
+            Self::Useless { .. } => {
+                "look at the input; with f16 or bf16 try `--dtype f32`; where it stays so, take it out of the tasks"
+            }
             Self::NotEmbedded { .. } => {
-                Some("run the same command again; what the cache lacks is embedded then".to_owned())
+                "run the same command again: what the cache lacks is embedded then, and failures.jsonl says what cannot be"
             }
-            Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => Some(
-                "the disk is full; free some room and run the same command again, finished work is kept"
-                    .to_owned(),
-            ),
-            _ => None,
-        }
+            _ => return remedy(self),
+        };
+        Some(text.to_owned())
     }
 
     /// Whose fault it is. What a user may get wrong with a tensor is checked before Candle sees it, so that an
@@ -291,13 +361,42 @@ impl Error {
         let of_candle = |error: &squbed_tensor::Error| matches!(error, squbed_tensor::Error::Candle(_));
         // Transparent variants give the cause of what they hold, not what they hold.
         let own = matches!(self, Self::Encode { .. }) || matches!(self, Self::Tensor(e) if of_candle(e));
-        let mut causes = std::iter::successors(std::error::Error::source(self), |error| error.source());
+        let mut causes = std::iter::successors(StdError::source(self), |&error| error.source());
         if own || causes.any(|error| error.downcast_ref().is_some_and(of_candle)) {
             Fault::Program
         } else {
             Fault::Input
         }
     }
+}
+
+/// What to do about an error of the system, wherever it lies among the causes: a full disk above all.
+pub fn remedy(error: &(dyn StdError + 'static)) -> Option<String> {
+    let kind = |e: &(dyn StdError + 'static)| {
+        let system = e.downcast_ref::<io::Error>().map(io::Error::kind);
+        // FFmpeg gives the system's error numbers below zero.
+        let number =
+            |e: &squbed_video::LibavError| io::Error::from_raw_os_error(e.code.wrapping_neg()).kind();
+        system.or_else(|| e.downcast_ref().map(number))
+    };
+    let text = match std::iter::successors(Some(error), |&e| e.source()).find_map(kind)? {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "no space is left on that disk; free some or choose a folder on another one, then run the same \
+             command again: finished work is kept"
+        }
+        io::ErrorKind::FileTooLarge => {
+            "a file may not become that large there (`ulimit -f` shows the limit); raise it or choose another \
+             folder, then run the same command again: finished work is kept"
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "it may not be written or read by you; change its permissions or choose another folder"
+        }
+        io::ErrorKind::NotFound => {
+            "check the path; in a list of tasks or an experiment it counts from that file's folder"
+        }
+        _ => return None,
+    };
+    Some(text.to_owned())
 }
 
 #[cfg(test)]
@@ -320,5 +419,45 @@ mod tests {
         }
         let device = squbed_tensor::device::select_device("gpu").unwrap_err();
         assert_eq!(Error::from(device).fault(), Fault::Input);
+    }
+
+    #[test]
+    fn a_full_disk_is_told_with_path_and_remedy_wherever_it_happens() {
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        let path = || PathBuf::from("out/file");
+        for error in [
+            Error::Write { path: path(), source: full() },
+            Error::Store(squbed_store::Error::Io { operation: "flush", path: path(), source: full() }),
+            Error::Report(squbed_report::Error::Write { path: path(), source: full() }),
+            Error::Tensor(squbed_tensor::Error::BasisFile {
+                operation: "write",
+                path: path(),
+                source: full(),
+            }),
+            Error::World(squbed_sim::Error::Video {
+                path: path(),
+                source: squbed_video::Error::Unwritable { path: path(), source: full() },
+            }),
+            Error::Video(squbed_video::Error::Libav {
+                operation: "encode",
+                path: path(),
+                source: squbed_video::LibavError { code: -28, text: "No space left on device".to_owned() },
+            }),
+        ] {
+            assert!(error.to_string().contains("out/file"), "{error}");
+            assert!(error.hint().unwrap().starts_with("no space is left"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_a_user_can_mend_has_a_remedy() {
+        let task = |error| Error::Task(error).hint().unwrap();
+        assert!(task(TaskError::TooFewLatents { id: "t".into(), n: 1 }).contains("squbed refine"));
+        assert!(
+            task(TaskError::TooFewVideos { id: "t".into(), latent: 0, m: 1 }).contains("squbed generate")
+        );
+        let step = Error::NoStep { path: "r/accuracy.jsonl".into(), step: "score" };
+        assert_eq!(step.to_string(), "r/accuracy.jsonl is not there");
+        assert_eq!(step.hint().unwrap(), "run `squbed score` into this folder first");
     }
 }

@@ -9,6 +9,9 @@ use crate::{
     method::Preset,
 };
 
+/// The experiment's record in its results' folder.
+pub const EXPERIMENT: &str = "experiment.toml";
+
 /// A run, as its TOML file gives it. Relative paths are relative to that file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -178,15 +181,56 @@ impl Experiment {
 
     /// The experiment that a results' folder was made by, as [`run`](crate::run::run) recorded it; `None` where
     /// the steps were run one by one.
+    ///
+    /// # Errors
+    ///
+    /// A record that cannot be read or is damaged: whose results the folder holds is not known then.
     pub fn read_recorded(out: &Path) -> Result<Option<Self>> {
-        let path = out.join("experiment.toml");
-        if !path.exists() {
-            return Ok(None);
-        }
-        let text =
-            std::fs::read_to_string(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        let path = out.join(EXPERIMENT);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(Error::Record { path, source: source.into() }),
+        };
         let experiment = toml::from_str(&text);
-        experiment.map(Some).map_err(|source| Error::Experiment { path, source: Box::new(source) })
+        experiment.map(Some).map_err(|source| Error::Record { path, source: source.into() })
+    }
+
+    /// As it is recorded: with the path of its tasks in full, and `dtype` in the place of `auto`.
+    pub(crate) fn resolved(&self, dtype: &str) -> Self {
+        let mut resolved = Self { dtype: dtype.to_owned(), ..self.clone() };
+        if let TaskSource::File(path) = &mut resolved.tasks {
+            // What does not exist is told where it is read.
+            *path = path.canonicalize().unwrap_or_else(|_| path.clone());
+        }
+        resolved
+    }
+
+    /// The first option that changes what the files of a results' folder hold and that differs in `now`.
+    pub(crate) fn difference(&self, now: &Self) -> Option<String> {
+        let source = |tasks: &TaskSource| match tasks {
+            TaskSource::File(path) => format!("file {}", path.display()),
+            TaskSource::World { kind, tasks } => format!("world {kind} of {tasks}"),
+        };
+        let options = |e: &Self| {
+            [
+                ("tasks", source(&e.tasks)),
+                ("seed", e.seed.to_string()),
+                ("dtype", e.dtype.clone()),
+                ("refine.refiner", e.refine.refiner.clone()),
+                ("refine.latents", e.refine.latents.to_string()),
+                ("generate.generator", e.generate.generator.clone()),
+                ("generate.videos", e.generate.videos.to_string()),
+                ("embed.text", e.embed.text.clone()),
+                ("embed.video", e.embed.video.clone()),
+            ]
+        };
+        let differing = options(self).into_iter().zip(options(now)).find(|(there, here)| there.1 != here.1);
+        if let Some(((name, there), (_, here))) = differing {
+            return Some(format!("{name} was {there} and is {here} now"));
+        }
+        let dropped = self.presets.iter().find(|p| !now.presets.contains(p))?;
+        Some(format!("presets had {dropped}, whose results stand there"))
     }
 
     /// Checks the numbers.
@@ -251,6 +295,48 @@ mod tests {
                 std::error::Error::source(&error).map_or(String::new(), |e| e.to_string())
             );
             assert!(whole.contains(part), "{whole}");
+        }
+    }
+
+    #[test]
+    fn only_what_changes_results_makes_another_experiment() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::create_dir(path("sub")).unwrap();
+        std::fs::write(path("tasks.jsonl"), "").unwrap();
+        std::fs::write(path("e.toml"), "out = 'r'\ntasks = { file = 'tasks.jsonl' }\npresets = ['paper']")
+            .unwrap();
+        let first = Experiment::read(&path("e.toml")).unwrap().resolved("f32");
+        // Another spelling, title, device, cache, batch and a further preset.
+        let mut second = Experiment::read(&path("e.toml")).unwrap();
+        second.tasks = TaskSource::File(path("sub/../tasks.jsonl"));
+        second.title = "Another".to_owned();
+        second.device = "cpu".to_owned();
+        second.embed.batch = 1;
+        second.embed.cache = Some(path("c"));
+        second.presets.push(Preset::Default);
+        assert_eq!(first.difference(&second.resolved("f32")), None);
+
+        let told = |now: &Experiment, dtype| first.difference(&now.resolved(dtype)).unwrap();
+        assert_eq!(told(&second, "bf16"), "dtype was f32 and is bf16 now");
+        assert_eq!(told(&Experiment { seed: 2, ..second.clone() }, "f32"), "seed was 1 and is 2 now");
+        second.presets = vec![Preset::Default];
+        assert_eq!(told(&second, "f32"), "presets had paper, whose results stand there");
+        std::fs::write(path("other.jsonl"), "").unwrap();
+        second.tasks = TaskSource::File(path("other.jsonl"));
+        assert!(told(&second, "f32").starts_with("tasks was file "));
+    }
+
+    #[test]
+    fn a_damaged_record_is_refused_with_the_remedy_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let record = folder.path().join(EXPERIMENT);
+        for damaged in [&b"out = 'r'\n[tasks"[..], b"\xff\xfe"] {
+            std::fs::write(&record, damaged).unwrap();
+            let error = Experiment::read_recorded(folder.path()).unwrap_err();
+            assert!(error.to_string().contains("experiment.toml"), "{error}");
+            assert!(error.hint().unwrap().contains("remove it"), "{error}");
+            assert_eq!(std::fs::read(&record).unwrap(), damaged);
         }
     }
 }

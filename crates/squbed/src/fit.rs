@@ -44,6 +44,11 @@ fn check_widths<'a>(groups: impl IntoIterator<Item = &'a Group<'a>>) -> Result<(
 }
 
 /// Fits each group, in its order. Groups may differ in size; those of one size form one batch.
+///
+/// # Errors
+///
+/// An embedding without a direction, with the place of its group among `groups`; embeddings of different
+/// widths, or of another width than the basis.
 pub fn fit_groups(
     groups: &[Group<'_>],
     basis: Option<&Pca>,
@@ -65,7 +70,14 @@ pub fn fit_groups(
             if let Some(basis) = basis {
                 x = basis.project(&x)?;
             }
-            let statistics = squbed_tensor::group_statistics(&x)?;
+            let statistics = squbed_tensor::group_statistics(&x).map_err(|error| match error {
+                // The group's place in the batch says nothing to the caller.
+                squbed_tensor::Error::NoDirection { group, row, norm } => {
+                    let group = batch[group];
+                    Error::NoDirection { of: format!("group {group}"), group, row, norm }
+                }
+                other => other.into(),
+            })?;
             let fitted: Vec<GroupFit> = statistics
                 .par_iter()
                 .map(|s| fit_one(s, estimator, f32::EPSILON.into()))

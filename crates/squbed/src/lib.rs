@@ -19,11 +19,12 @@ pub mod fit;
 pub mod machine;
 pub mod method;
 pub mod progress;
+pub mod results;
 pub mod run;
 pub mod steps;
 pub mod summary;
 
-pub use error::{Error, Fault, Result};
+pub use error::{Error, Fault, Result, remedy};
 pub use squbed_core as core;
 pub use squbed_models as models;
 pub use squbed_sim as sim;

@@ -36,12 +36,19 @@ pub enum Preset {
     Paper,
 }
 
-impl fmt::Display for Preset {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Preset {
+    /// `default` or `paper`, as it stands in JSON and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Default => "default",
             Self::Paper => "paper",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Preset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -112,6 +119,33 @@ pub struct MethodOptions {
     pub projection: Projection,
 }
 
+impl MethodOptions {
+    /// The name of an estimate with these options: the preset's where they are its own, else with each
+    /// changed option after it, e.g. `paper-exact-unprojected` or `default-components-16`. Folders and JSON
+    /// use it, so that no estimate takes another's place.
+    pub fn name(&self, preset: Preset) -> String {
+        let own = Self::from(preset);
+        let mut name = preset.to_string();
+        if self.estimator != own.estimator {
+            name.push_str(&format!("-{}", self.estimator));
+        }
+        if self.projection != own.projection {
+            name.push_str(&match &self.projection {
+                Projection::None => "-unprojected".to_owned(),
+                Projection::Corpus { dims, centred } => {
+                    let dims = dims.map_or("-projected".to_owned(), |k| format!("-components-{k}"));
+                    if *centred { dims } else { format!("{dims}-uncentred") }
+                }
+                Projection::Stored { file } => {
+                    let digest = squbed_store::digest_text(&file.to_string_lossy());
+                    format!("-basis-{}", &digest[..8])
+                }
+            });
+        }
+        name
+    }
+}
+
 mod estimator_name {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
     use squbed_vmf::Estimator;
@@ -175,8 +209,8 @@ pub fn epistemic_uncertainty(
 ///
 /// # Errors
 ///
-/// A NaN, a zero embedding, groups of fewer than two, embeddings of different widths, or more
-/// components than the rank.
+/// A NaN or a zero embedding, with its task; groups of fewer than two, embeddings of different widths, more
+/// components than the rank, or a centred basis of a single task.
 pub fn estimate(tasks: &[TaskEmbeddings<'_>], options: &MethodOptions, device: &Device) -> Result<Estimate> {
     for task in tasks {
         let smallest = task.videos.iter().map(Vec::len).chain([task.prompts.len(), task.videos.len()]).min();
@@ -191,12 +225,21 @@ pub fn estimate(tasks: &[TaskEmbeddings<'_>], options: &MethodOptions, device: &
     let prompts: Vec<Group<'_>> = tasks.iter().map(|t| t.prompts.clone()).collect();
     let basis = match options.projection {
         Projection::None => None,
+        Projection::Corpus { centred: true, .. } if tasks.len() < 2 => {
+            return Err(Error::OneTaskBasis { tasks: tasks.len() });
+        }
         Projection::Corpus { dims, centred } => Some(corpus_basis(&prompts, dims, centred, device)?),
         Projection::Stored { ref file } => Some(basis::load(file, &prompts, device)?),
     };
-    let aleatoric = aleatoric_uncertainty(&prompts, basis.as_ref(), options.estimator, device)?;
+    if let Some(got) = basis.as_ref().map(Pca::components).filter(|k| *k < 2) {
+        return Err(Error::Components { got });
+    }
+    let aleatoric = aleatoric_uncertainty(&prompts, basis.as_ref(), options.estimator, device)
+        .map_err(|e| named(e, |i| format!("the latent prompts of task `{}`", tasks[i].id)))?;
     let videos: Vec<Group<'_>> = tasks.iter().flat_map(|t| t.videos.iter().cloned()).collect();
-    let mut epistemic = epistemic_uncertainty(&videos, options.estimator, device)?.into_iter();
+    let mut epistemic = epistemic_uncertainty(&videos, options.estimator, device)
+        .map_err(|e| named(e, |i| name_of_videos(tasks, i)))?
+        .into_iter();
     let tasks = tasks
         .iter()
         .zip(aleatoric)
@@ -205,6 +248,21 @@ pub fn estimate(tasks: &[TaskEmbeddings<'_>], options: &MethodOptions, device: &
         })
         .collect();
     Ok(Estimate { tasks, basis })
+}
+
+/// The error with the group that it speaks of in words.
+fn named(error: Error, of: impl Fn(usize) -> String) -> Error {
+    match error {
+        Error::NoDirection { group, row, norm, .. } => Error::NoDirection { of: of(group), group, row, norm },
+        other => other,
+    }
+}
+
+/// The videos at this place among those of all tasks, in words.
+fn name_of_videos(tasks: &[TaskEmbeddings<'_>], at: usize) -> String {
+    let mut all = tasks.iter().flat_map(|t| (0..t.videos.len()).map(move |latent| (t.id, latent)));
+    let (id, latent) = all.nth(at).unwrap_or_default();
+    format!("the videos of task `{id}`, latent prompt {latent}")
 }
 
 /// One basis from all latent prompts of the corpus.
@@ -227,14 +285,13 @@ pub fn corpus_basis(
 /// A latent prompt whose videos are all the same has h = −∞. It is left out of the mean, counted and
 /// flagged, unless all are: then the mean is −∞ as well.
 fn combine(id: &str, prompts: GroupFit, videos: Vec<GroupFit>) -> TaskUncertainty {
-    let mut finite: Vec<f64> = videos.iter().map(|v| v.entropy).filter(|h| h.is_finite()).collect();
-    let latents_left_out = videos.len() - finite.len();
-    let (epistemic, epistemic_median) = if finite.is_empty() {
-        (f64::NEG_INFINITY, f64::NEG_INFINITY)
-    } else {
-        finite.sort_by(f64::total_cmp);
-        let k = finite.len();
-        (finite.iter().sum::<f64>() / k as f64, (finite[(k - 1) / 2] + finite[k / 2]) / 2.0)
+    let entropies: Vec<f64> = videos.iter().map(|v| v.entropy).collect();
+    let (epistemic, latents_left_out) = mean_entropy(&entropies);
+    let mut finite: Vec<f64> = entropies.into_iter().filter(|h| h.is_finite()).collect();
+    finite.sort_by(f64::total_cmp);
+    let epistemic_median = match finite.len() {
+        0 => f64::NEG_INFINITY,
+        k => (finite[(k - 1) / 2] + finite[k / 2]) / 2.0,
     };
     let worst_latent = (0..videos.len())
         .max_by(|&i, &j| videos[i].entropy.total_cmp(&videos[j].entropy).then(j.cmp(&i)))
@@ -251,6 +308,17 @@ fn combine(id: &str, prompts: GroupFit, videos: Vec<GroupFit>) -> TaskUncertaint
         videos,
         latents_left_out,
     }
+}
+
+/// Eq. 9: the mean of the entropies of a task's latent prompts, and how many were left out of it because
+/// their videos are all the same (h = −∞); −∞ where all are.
+pub(crate) fn mean_entropy(entropies: &[f64]) -> (f64, usize) {
+    let finite: Vec<f64> = entropies.iter().copied().filter(|h| h.is_finite()).collect();
+    let mean = match finite.len() {
+        0 => f64::NEG_INFINITY,
+        k => finite.iter().sum::<f64>() / k as f64,
+    };
+    (mean, entropies.len() - finite.len())
 }
 
 #[cfg(test)]
@@ -334,13 +402,73 @@ mod tests {
     }
 
     #[test]
+    fn an_embedding_without_direction_is_named_by_its_task() {
+        let prompts = group(3, 4, 0.1);
+        let mut videos = vec![group(2, 4, 0.1), group(3, 4, 0.2), group(2, 4, 0.1)];
+        videos[2][1] = vec![0.0; 4];
+        let error = estimate_one(&prompts, &videos, Preset::Default.into()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the videos of task `t`, latent prompt 2: embedding 1 has no direction, its length is 0"
+        );
+        assert!(error.hint().is_some());
+    }
+
+    #[test]
+    fn options_name_an_estimate() {
+        let name = |preset: Preset, change: fn(&mut MethodOptions)| {
+            let mut options = MethodOptions::from(preset);
+            change(&mut options);
+            options.name(preset)
+        };
+        assert_eq!(name(Preset::Default, |_| {}), "default");
+        assert_eq!(name(Preset::Paper, |o| o.estimator = Estimator::Sra), "paper");
+        let exact_unprojected = |o: &mut MethodOptions| {
+            o.estimator = Estimator::Exact;
+            o.projection = Projection::None;
+        };
+        assert_eq!(name(Preset::Paper, exact_unprojected), "paper-exact-unprojected");
+        let sixteen = |o: &mut MethodOptions| {
+            o.projection = Projection::Corpus { dims: Some(16), centred: true };
+        };
+        assert_eq!(name(Preset::Default, sixteen), "default-components-16");
+    }
+
+    #[test]
+    fn one_task_has_no_centred_basis() {
+        let videos = [group(2, 4, 0.1), group(2, 4, 0.1), group(2, 4, 0.1)];
+        let prompts = group(3, 8, 0.4);
+        let error = estimate_one(&prompts, &videos, Preset::Paper.into()).unwrap_err();
+        assert!(matches!(error, Error::OneTaskBasis { tasks: 1 }) && error.hint().is_some(), "{error}");
+        let options = MethodOptions {
+            projection: Projection::Corpus { dims: None, centred: false },
+            ..Preset::Paper.into()
+        };
+        assert!(estimate_one(&prompts, &videos, options).is_ok());
+    }
+
+    #[test]
     fn more_components_than_the_rank_are_refused() {
         let videos = [group(2, 4, 0.1), group(2, 4, 0.1), group(2, 4, 0.1)];
         let options = MethodOptions {
             estimator: Estimator::Sra,
-            projection: Projection::Corpus { dims: Some(3), centred: true },
+            projection: Projection::Corpus { dims: Some(4), centred: true },
         };
-        assert!(estimate_one(&group(3, 8, 0.4), &videos, options).is_err());
-        assert!(estimate_one(&group(3, 8, 0.4), &videos, Preset::Paper.into()).is_ok());
+        let prompts = [group(3, 8, 0.4), group(3, 8, 0.2)];
+        let [a, b] = [0, 1].map(|i| TaskEmbeddings {
+            id: "t",
+            prompts: rows(&prompts[i]),
+            videos: videos.iter().map(|v| rows(v)).collect(),
+        });
+        let tasks = [a, b];
+        assert!(matches!(
+            estimate(&tasks, &options, &Device::Cpu),
+            Err(Error::Tensor(squbed_tensor::Error::Rank { wanted: 4, rank: 3, .. }))
+        ));
+        assert!(estimate(&tasks, &Preset::Paper.into(), &Device::Cpu).is_ok());
+        let one =
+            MethodOptions { projection: Projection::Corpus { dims: Some(1), centred: true }, ..options };
+        let error = estimate(&tasks, &one, &Device::Cpu).unwrap_err();
+        assert!(matches!(error, Error::Components { got: 1 }) && error.hint().is_some(), "{error}");
     }
 }

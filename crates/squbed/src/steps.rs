@@ -7,7 +7,7 @@ use squbed_core::{GenerateRequest, LatentPrompt, PromptRefiner, RefineRequest, T
 use squbed_store::Failure;
 
 use crate::{
-    error::{Error, Result},
+    error::{Error, Result, remedy},
     progress::Progress,
 };
 
@@ -96,7 +96,11 @@ pub fn generate(
             let request = GenerateRequest { prompt: job.prompt, seed: job.seed, out: &job.out };
             let made = generator.generate(&request);
             progress.advance(1);
-            made.err().map(|error| Failure::new("generate", &job.out.display().to_string(), &*error))
+            made.err().map(|error| {
+                let again = "run the same command again: what is there is kept, and this one is made anew";
+                Failure::new("generate", &job.out.display().to_string(), &*error)
+                    .with_hint(remedy(&*error).unwrap_or_else(|| again.to_owned()))
+            })
         })
         .collect();
     progress.end();
@@ -205,6 +209,9 @@ mod tests {
         };
         let (tasks, generated) = run();
         assert_eq!((generated.made, generated.failures.len()), (7, 1));
+        let row = &generated.failures[0];
+        assert!(row.item.ends_with(".mp4") && row.error == "the model is tired", "{row:?}");
+        assert!(row.hint.contains("again"), "{row:?}");
         let videos = || tasks.iter().flat_map(|t| &t.latents).flat_map(|z| &z.videos);
         assert_eq!(videos().count(), 7);
         assert!(videos().all(|p| p.starts_with(folder.path()) && p.exists()));

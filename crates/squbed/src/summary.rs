@@ -1,5 +1,6 @@
 //! From a results' folder to its report.
 
+mod notes;
 mod tasks;
 mod words;
 
@@ -9,23 +10,33 @@ use std::{
 };
 
 use squbed_core::{Task, TaskUncertainty};
-use squbed_report::{AccuracyMetric, Method, Note, Outcome, ReportData, Run, Step, Verdict};
+use squbed_report::{AccuracyMetric, Method, Outcome, ReportData, Run, Step, Verdict};
 use words::{correlations, preset_method, report_floors, seed_tables, tau_text};
 
 use crate::{
     accuracy,
-    calibrate::{Calibration, Parts, Truth},
-    demo::{Floor, SeedCalibration, median},
+    calibrate::{Parts, PointMasses, Truth},
+    demo::{DemoFile, Floor, SEEDS, SeedCalibration},
     error::Result,
     experiment::{Experiment, TaskSource},
     method::Preset,
-    run::{self, CalibrationFile, MethodInForce, RunRecord},
+    progress::Progress,
+    results::{self, CalibrationFile, MethodInForce},
+    run::RunRecord,
 };
 
-/// What a demonstration adds to a report.
+/// “4”, or “2 to 4” where they differ.
+fn range(counts: impl Iterator<Item = usize> + Clone) -> String {
+    match (counts.clone().min(), counts.max()) {
+        (Some(least), Some(most)) if least < most => format!("{least} to {most}"),
+        (_, most) => most.unwrap_or(0).to_string(),
+    }
+}
+
+/// What several seeds of a demonstration add to the report of one of them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Context<'a> {
-    /// The floors and what became of them.
+    /// The floors and what became of them; those of the folder's `calibration.json` where empty.
     pub floors: &'a [Floor],
     /// Every seed of the demonstration.
     pub seeds: &'a [SeedCalibration],
@@ -33,9 +44,17 @@ pub struct Context<'a> {
 
 /// Writes `report.html` and `plots/` into `into` from what the results' folder `out` holds. Returns the
 /// report's path.
-pub fn report(out: &Path, into: &Path, context: Context<'_>) -> Result<PathBuf> {
+///
+/// # Errors
+///
+/// A folder in which a step before this one has not left its files; files that cannot be read or written.
+pub fn report(out: &Path, into: &Path, context: Context<'_>, progress: &dyn Progress) -> Result<PathBuf> {
     let folder = Folder::read(out)?;
-    squbed_report::write(&folder.data(context), into)?;
+    let floors = if context.floors.is_empty() { &folder.floors } else { context.floors };
+    let data = folder.data(Context { floors, ..context }, progress);
+    progress.begin("draw plots", squbed_report::plots(&data).len() as u64, "plots");
+    squbed_report::write(&data, into, &|| progress.advance(1))?;
+    progress.end();
     Ok(into.join("report.html"))
 }
 
@@ -46,40 +65,42 @@ struct Folder {
     tasks: Vec<Task>,
     truth: BTreeMap<String, Truth>,
     accuracy: BTreeMap<String, f64>,
-    uncertainty: BTreeMap<Preset, (MethodInForce, Vec<TaskUncertainty>)>,
+    /// By the estimate's name.
+    uncertainty: BTreeMap<String, (MethodInForce, Vec<TaskUncertainty>)>,
     baselines: BTreeMap<String, Vec<Parts>>,
     calibration: CalibrationFile,
+    floors: Vec<Floor>,
     record: RunRecord,
     failures: Vec<squbed_store::Failure>,
 }
 
 impl Folder {
     fn read(out: &Path) -> Result<Self> {
+        let tasks = squbed_store::read_tasks(&results::need(out.join("tasks.jsonl"), "estimate")?)?;
+        results::need(out.join("accuracy.jsonl"), "score")?;
+        let file: DemoFile = results::read_json(&results::need(out.join("calibration.json"), "calibrate")?)?;
         let mut uncertainty = BTreeMap::new();
-        for preset in [Preset::Default, Preset::Paper] {
-            if let Some(rows) = run::read_uncertainty(out, preset)? {
-                let in_force = run::read_json(&out.join(preset.to_string()).join("method.json"))?;
-                uncertainty.insert(preset, (in_force, rows));
+        for name in results::estimate_names(out)? {
+            if let Some(rows) = results::read_uncertainty(out, &name)? {
+                let in_force = results::read_method(out, &name)?;
+                uncertainty.insert(name, (in_force, rows));
             }
         }
         Ok(Self {
             experiment: Experiment::read_recorded(out)?,
-            tasks: squbed_store::read_tasks(&out.join("tasks.jsonl"))?,
-            truth: run::read_truth(out)?.unwrap_or_default(),
+            tasks,
+            truth: results::read_truth(out)?.unwrap_or_default(),
             accuracy: accuracy::by_task(&squbed_store::read_accuracy(out)?),
             uncertainty,
-            baselines: run::read_parts(&out.join(run::BASELINES))?,
-            calibration: run::read_json(&out.join("calibration.json"))?,
-            record: if out.join("run.json").exists() {
-                run::read_json(&out.join("run.json"))?
-            } else {
-                RunRecord::new("")
-            },
-            failures: squbed_store::read_failures(&out.join(run::FAILURES))?,
+            baselines: results::read_parts(&out.join(results::BASELINES))?,
+            calibration: file.calibration,
+            floors: file.floors,
+            record: results::read_record(out)?.unwrap_or_else(|| RunRecord::new("")),
+            failures: squbed_store::read_failures(&out.join(results::FAILURES))?,
         })
     }
 
-    fn data(&self, context: Context<'_>) -> ReportData {
+    fn data(&self, context: Context<'_>, progress: &dyn Progress) -> ReportData {
         let apart = self.calibration.confidently_wrong;
         let scope = match apart {
             0 => String::new(),
@@ -89,9 +110,9 @@ impl Folder {
         let methods: Vec<Method> = self
             .uncertainty
             .iter()
-            .map(|(preset, (in_force, _))| {
-                let calibration = self.calibration.presets.get(preset);
-                preset_method(*preset, in_force, &self.calibration.accuracy, calibration, &scope)
+            .map(|(name, (in_force, _))| {
+                let calibration = self.calibration.preset(name);
+                preset_method(in_force, &self.calibration.accuracy, calibration, &scope)
             })
             .collect();
         let baselines = self
@@ -110,22 +131,16 @@ impl Folder {
         ReportData {
             title: self.experiment.as_ref().map_or_else(|| "Uncertainty of a video model".to_owned(), |e| e.title.clone()),
             summary: self.summary(),
-            verdict: self.verdict(context.floors),
+            verdict: self.verdict(context),
             floors: report_floors(context),
             run: self.run(),
-            accuracies: vec![AccuracyMetric {
-                name: self.calibration.accuracy.clone(),
-                unit: String::new(),
-                about: "Cosine of a generated video's embedding with its ground truth's, averaged over the task's \
-                        videos. It is not a CLIP score."
-                    .to_owned(),
-            }],
+            accuracies: self.accuracies(),
             methods,
             baselines,
             seeds: seed_tables(context.seeds),
             notes: self.notes(),
             confidently_wrong: self.confidently_wrong(),
-            tasks: self.task_reports(),
+            tasks: self.task_reports(progress),
             failures: self
                 .failures
                 .iter()
@@ -133,6 +148,7 @@ impl Folder {
                     item: f.item.clone(),
                     step: f.step.clone(),
                     error: f.error.clone(),
+                    hint: f.hint.clone(),
                 })
                 .collect(),
             warnings: self.warnings(),
@@ -143,6 +159,19 @@ impl Folder {
                 "Reimers and Gurevych, Sentence-BERT, EMNLP 2019.".to_owned(),
             ],
         }
+    }
+
+    /// What computed the accuracy; nothing where no task has one.
+    fn accuracies(&self) -> Vec<AccuracyMetric> {
+        let about = "Cosine of a generated video's embedding with its ground truth's, averaged over the task's videos. \
+                     It is not a CLIP score.";
+        let name = Some(&self.calibration.accuracy).filter(|name| !name.is_empty());
+        let metric = |name: &String| AccuracyMetric {
+            name: name.clone(),
+            unit: String::new(),
+            about: about.to_owned(),
+        };
+        name.map(metric).into_iter().collect()
     }
 
     fn sizes(&self) -> (usize, usize) {
@@ -162,7 +191,8 @@ impl Folder {
     }
 
     fn summary(&self) -> String {
-        let (n, m) = self.sizes();
+        let n = range(self.tasks.iter().map(|t| t.latents.len()));
+        let m = range(self.tasks.iter().flat_map(|t| &t.latents).map(|z| z.videos.len()));
         format!(
             "{} tasks ({}), {n} latent prompts each, {m} videos a latent prompt. Aleatoric uncertainty is the \
              entropy of a von Mises–Fisher distribution fitted to the latent prompts' embeddings, epistemic \
@@ -188,10 +218,6 @@ impl Folder {
                     format!("{} ({}, {} numbers{sampling}, sha256 {digest}…)", e.name, e.dtype, e.dim);
                 facts.push((name.to_owned(), value));
             }
-        }
-        for step in self.record.steps.iter().filter(|s| s.done > 0 && s.seconds > 0.0) {
-            let rate = step.done as f64 / step.seconds;
-            facts.push((format!("{}, rate", step.step), format!("{rate:.3} {} a second", step.unit)));
         }
         facts.retain(|(_, value)| !value.is_empty());
         Run {
@@ -220,8 +246,8 @@ impl Folder {
         }
     }
 
-    fn verdict(&self, floors: &[Floor]) -> Verdict {
-        let default = self.calibration.presets.get(&Preset::Default);
+    fn verdict(&self, Context { floors, seeds }: Context<'_>) -> Verdict {
+        let default = self.calibration.preset(Preset::Default.name());
         let mut evidence = Vec::new();
         if let Some(truth) = default.and_then(|c| c.truth.as_ref()) {
             evidence
@@ -232,9 +258,28 @@ impl Folder {
         if let Some(c) = default.and_then(|c| c.total_accuracy.as_ref()) {
             evidence.push(format!("Rank-sum total with {}: {}.", self.calibration.accuracy, tau_text(c)));
         }
+        if let [first, _, ..] = seeds {
+            evidence.push(format!(
+                "These are the figures of seed {}, as are all below but the floors and the tables by seed; the \
+                 floors are held against the median over {} seeds.",
+                first.seed,
+                seeds.len()
+            ));
+        } else if !floors.is_empty() {
+            let all: Vec<String> = SEEDS.iter().map(u64::to_string).collect();
+            evidence.push(format!(
+                "The floors are meant for the median over seeds {}; here they are held against one seed.",
+                all.join(", ")
+            ));
+        }
         let missed: Vec<&Floor> = floors.iter().filter(|f| !f.holds).collect();
         let (outcome, headline) = if floors.is_empty() {
-            (Outcome::Unclaimed, "No floor was named for this run; these are its figures.".to_owned())
+            let what = if default.is_some() {
+                "these are the figures of the default preset"
+            } else {
+                "the default preset has no figures here"
+            };
+            (Outcome::Unclaimed, format!("No floor binds this run; {what}."))
         } else if missed.is_empty() {
             (Outcome::Held, format!("All {} floors held.", floors.len()))
         } else {
@@ -247,111 +292,14 @@ impl Folder {
         Verdict { outcome, headline, evidence }
     }
 
-    /// Says, with figures, where an estimate follows its truth and where it does not.
-    fn notes(&self) -> Vec<Note> {
-        let mut notes = Vec::new();
-        for (preset, calibration) in &self.calibration.presets {
-            let Some(truth) = &calibration.truth else { continue };
-            let mut paragraphs = Vec::new();
-            for (what, c, wanted) in [
-                ("aleatoric", &truth.aleatoric, true),
-                ("epistemic", &truth.epistemic, true),
-                ("aleatoric against the true epistemic", &truth.cross_ae, false),
-                ("epistemic against the true aleatoric", &truth.cross_ea, false),
-            ] {
-                let follows = c.ci_low > 0.0;
-                let vanishes = c.ci_low <= 0.0 && c.ci_high >= 0.0;
-                match (wanted, follows, vanishes) {
-                    (true, false, _) => paragraphs.push(format!(
-                        "The {what} estimate does not follow its truth here: {}, an interval that reaches 0.",
-                        tau_text(c)
-                    )),
-                    (false, _, false) => paragraphs
-                        .push(format!("The estimate leaks: {what} should vanish and is {}.", tau_text(c))),
-                    _ => {}
-                }
-            }
-            if !paragraphs.is_empty() {
-                notes.push(Note { title: format!("Where the {preset} preset misses its truth"), paragraphs });
-            }
-        }
-        notes.extend(self.ablation_note());
-        if let Some(c) = self.calibration.presets.get(&Preset::Default) {
-            notes.push(Note {
-                title: "The plain sum is ranked by the part with the larger range".to_owned(),
-                paragraphs: vec![format!(
-                    "The paper's total (Eq. 3) adds entropies of two spaces of different dimension. Its ranking \
-                     goes with its aleatoric part at τ = {:.2} and with its epistemic part at τ = {:.2}; the \
-                     rank-sum total weighs both alike. By the chain rule the sum is h(V, Z | ℓ), the joint \
-                     entropy, rather than h(V | ℓ).",
-                    c.total_aleatoric.tau, c.total_epistemic.tau
-                )],
-            });
-        }
-        if !self.truth.is_empty() {
-            notes.push(Note {
-                title: "What this world can and cannot show".to_owned(),
-                paragraphs: vec![
-                    "The closed world is visually easy: a 64-bin colour histogram may do as well as the video \
-                     encoder (see the baselines). Nothing here shows that a video encoder is needed."
-                        .to_owned(),
-                    "Its parameters were fixed before the first estimate was looked at.".to_owned(),
-                ],
-            });
-        }
-        notes
-    }
-
-    /// The same embeddings with one choice changed at a time.
-    fn ablation_note(&self) -> Option<Note> {
-        let truth = |c: &Calibration| {
-            c.truth.as_ref().map(|t| {
-                format!("Â with true A {}, Ê with true E {}", tau_text(&t.aleatoric), tau_text(&t.epistemic))
-            })
-        };
-        let default = truth(self.calibration.presets.get(&Preset::Default)?)?;
-        let mut paragraphs = vec![format!("The default preset as it is: {default}.")];
-        for (name, calibration) in &self.calibration.variants {
-            paragraphs.push(format!("{name}: {}.", truth(calibration)?));
-        }
-        Some(Note { title: "Which part is at fault: one choice changed at a time".to_owned(), paragraphs })
-    }
-
-    fn confidently_wrong(&self) -> Vec<String> {
-        let wrong: Vec<&String> =
-            self.truth.iter().filter(|(_, t)| t.confidently_wrong).map(|(id, _)| id).collect();
-        if wrong.is_empty() {
-            return Vec::new();
-        }
-        let (mut its, mut others) = (Vec::new(), Vec::new());
-        for (id, value) in &self.accuracy {
-            if wrong.contains(&id) { its.push(*value) } else { others.push(*value) }
-        }
-        vec![
-            format!(
-                "On {} task(s) the model always draws the same wrong value. Their epistemic entropy is 0 by \
-                 definition, so a method that measures spread must call them certain: low uncertainty with low \
-                 accuracy is the honest finding here, and the method's blind spot.",
-                wrong.len()
-            ),
-            format!(
-                "Their median accuracy is {:.3}, that of the others {:.3}. They take no part in the correlations.",
-                median(&its),
-                median(&others)
-            ),
-        ]
-    }
-
     fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        for (preset, (_, rows)) in &self.uncertainty {
-            let left_out: usize = rows.iter().map(|r| r.latents_left_out).sum();
-            if left_out > 0 {
-                warnings.push(format!(
-                    "{preset} preset: {left_out} latent prompt(s) have videos that are all the same (h = −∞); they \
-                     are left out of their tasks' means"
-                ));
-            }
+        for (name, why) in &self.calibration.not_computed {
+            warnings.push(format!("Not computed: {name}: {why}."));
+        }
+        for (name, (_, rows)) in &self.uncertainty {
+            let parts: Vec<Parts> = rows.iter().map(Parts::from).collect();
+            warnings.extend(PointMasses::of(&parts).sentences().into_iter().map(|s| format!("{name}: {s}.")));
             let groups = || rows.iter().flat_map(|r| r.videos.iter().chain([&r.prompts]));
             for (flag, words) in [
                 (squbed_core::Flag::Clipped, "were clipped to κ = 0 by the U correction"),
@@ -359,7 +307,7 @@ impl Folder {
             ] {
                 let k = groups().filter(|g| g.flags.contains(&flag)).count();
                 if k > 0 {
-                    warnings.push(format!("{preset} preset: {k} of {} groups {words}", groups().count()));
+                    warnings.push(format!("{name}: {k} of {} groups {words}.", groups().count()));
                 }
             }
         }

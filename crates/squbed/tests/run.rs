@@ -1,12 +1,12 @@
 //! A whole run on a small closed world: real videos, real encoders.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Mutex};
 
 use squbed::{
     experiment::{Embed, Experiment, Generate, Refine, TaskSource},
     method::Preset,
     models::ModelStore,
-    progress::Silent,
+    progress::{Progress, Silent},
     run::{Encoders, Outcome, run},
     summary::{self, Context},
 };
@@ -33,6 +33,21 @@ fn step(outcome: &Outcome, name: &str) -> (usize, usize) {
     (step.reused, step.done)
 }
 
+/// Steps with what they announced and what they did.
+#[derive(Default)]
+struct Steps(Mutex<Vec<(String, u64, u64)>>);
+
+impl Progress for Steps {
+    fn begin(&self, step: &str, total: u64, _: &str) {
+        self.0.lock().unwrap().push((step.to_owned(), total, 0));
+    }
+    fn advance(&self, by: u64) {
+        self.0.lock().unwrap().last_mut().unwrap().2 += by;
+    }
+    fn end(&self) {}
+    fn note(&self, _: &str) {}
+}
+
 #[test]
 fn a_run_reuses_what_is_finished_and_survives_a_broken_video() {
     let folder = tempfile::tempdir().unwrap();
@@ -40,12 +55,21 @@ fn a_run_reuses_what_is_finished_and_survives_a_broken_video() {
     let models = ModelStore::new(None).unwrap();
     let encoders = Encoders::load(&experiment, &models).expect("run `cargo xtask setup`");
 
-    let first = run(&experiment, &encoders, "test", &Silent).unwrap();
+    let steps = Steps::default();
+    let first = run(&experiment, &encoders, "test", &steps).unwrap();
     assert!(first.failures.is_empty(), "{:?}", first.failures);
     assert_eq!(step(&first, "generate videos"), (0, 16));
     assert_eq!(step(&first, "embed videos"), (0, 20));
     let out = &experiment.out;
-    let report = summary::report(out, out, Context::default()).unwrap();
+    let report = summary::report(out, out, Context::default(), &steps).unwrap();
+    let steps = steps.0.into_inner().unwrap();
+    for slow in ["calibrate", "read first frames", "draw plots"] {
+        assert!(steps.iter().any(|(step, ..)| step == slow), "{slow} goes on in silence");
+    }
+    for (step, total, done) in steps {
+        assert_eq!(total, done, "{step}");
+        assert!(total > 0 || step == "refine prompts", "{step}");
+    }
     let html = fs::read_to_string(report).unwrap();
     assert!(html.contains("A small world") && html.contains("i3d-kinetics-400"));
     for file in
@@ -58,25 +82,77 @@ fn a_run_reuses_what_is_finished_and_survives_a_broken_video() {
     let second = run(&experiment, &encoders, "test", &Silent).unwrap();
     assert_eq!(step(&second, "generate videos"), (16, 0));
     assert_eq!(step(&second, "embed videos"), (20, 0));
-    let rows = |preset| squbed::run::read_uncertainty(out, preset).unwrap().unwrap();
-    assert_eq!(rows(Preset::Default).len(), 4);
+    let rows = || squbed::results::read_uncertainty(out, "default").unwrap().unwrap();
+    assert_eq!(rows().len(), 4);
     assert_eq!(
         serde_json::to_value(&first.calibration).unwrap(),
         serde_json::to_value(&second.calibration).unwrap()
     );
 
     // A broken video is recorded; its task, which falls below two videos, is left out; the others stay.
-    let broken = out.join("videos").join(&rows(Preset::Default)[0].id).join("latent_1/gen_video_0.mp4");
+    let broken = out.join("videos").join(&rows()[0].id).join("latent_1/gen_video_0.mp4");
     assert!(broken.exists());
     fs::write(&broken, b"no video at all").unwrap();
     let third = run(&experiment, &encoders, "test", &Silent).unwrap();
     assert_eq!(third.failures.len(), 2, "{:?}", third.failures);
     assert!(third.failures[0].item.contains("gen_video_0.mp4"));
-    assert_eq!(rows(Preset::Default).len(), 3);
-    assert!(out.join("failures.jsonl").exists());
+    assert_eq!(rows().len(), 3);
+    let failures = fs::read_to_string(out.join("failures.jsonl")).unwrap();
+    for row in failures.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()) {
+        assert!(row["hint"].as_str().is_some_and(|hint| hint.len() > 20), "{row}");
+    }
+
+    // Another title, device or bootstrap is the same experiment.
+    let renamed = Experiment {
+        title: "A small world, again".to_owned(),
+        device: "auto".to_owned(),
+        resamples: 100,
+        ..experiment.clone()
+    };
+    let fourth = run(&renamed, &encoders, "test", &Silent).unwrap();
+    assert_eq!(step(&fourth, "embed videos").1, 0);
+    let recorded = Experiment::read_recorded(out).unwrap().unwrap();
+    assert_eq!((recorded.title.as_str(), recorded.dtype.as_str()), ("A small world, again", "f32"));
 
     // Another experiment does not write into this folder.
     let other = Experiment { seed: 2, ..experiment.clone() };
     let error = run(&other, &encoders, "test", &Silent).unwrap_err();
-    assert!(error.to_string().contains("seed = 1"), "{error}");
+    assert!(error.to_string().contains("seed was 1 and is 2 now"), "{error}");
+
+    few_tasks_finish(folder.path(), &experiment, &encoders);
+}
+
+/// Runs on the first tasks of the world alone: what can be computed is, and the rest says why not.
+fn few_tasks_finish(folder: &Path, world: &Experiment, encoders: &Encoders) {
+    let mut tasks = squbed::store::read_tasks(&world.out.join("tasks.jsonl")).unwrap();
+    // The first task has the broken video.
+    tasks.remove(0);
+    for n in [1, 2] {
+        let path = folder.join(format!("{n}.jsonl"));
+        squbed::store::write_tasks(&path, &tasks[..n]).unwrap();
+        let few = Experiment {
+            out: folder.join(format!("few-{n}")),
+            tasks: TaskSource::File(path),
+            embed: Embed { cache: Some(world.cache()), ..Embed::default() },
+            ..world.clone()
+        };
+        let outcome = run(&few, encoders, "test", &Silent).unwrap();
+        assert_eq!(step(&outcome, "embed videos").1, 0, "all of it is in the cache");
+        if n == 1 {
+            summary::report(&few.out, &few.out, Context::default(), &Silent).unwrap();
+        }
+        let text = fs::read_to_string(few.out.join("calibration.json")).unwrap();
+        let file: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let accuracy = &file["presets"]["default"]["total_accuracy"];
+        assert_eq!((file["n_tasks"].as_u64(), accuracy["n"].as_u64()), (Some(n as u64), Some(n as u64)));
+        assert_eq!(accuracy["tau"].is_null(), n == 1, "{accuracy}");
+        assert!(accuracy["ci_low"].is_null() && accuracy["ci_method"].as_str().unwrap().contains("too few"));
+        // One task has no basis of its own: the paper preset, and what projects, is null with its reason.
+        assert_eq!(file["presets"]["paper"].is_null(), n == 1);
+        let why = file["not_computed"]["paper"].as_str();
+        assert_eq!(why.is_some_and(|why| why.contains("1 task(s)")), n == 1, "{file}");
+        assert_eq!(outcome.failures.iter().any(|f| f.item == "preset paper" && !f.hint.is_empty()), n == 1);
+        let centred = &file["variants"]["projection: corpus-wide basis, centred"];
+        assert_eq!(centred.is_null(), n == 1, "{centred}");
+    }
 }

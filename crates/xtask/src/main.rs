@@ -3,7 +3,7 @@
 //! Only the standard library is used and no other crate of the workspace, so that this program builds on a
 //! bare machine and can then install what the others need. It talks on stderr; exit code 0 is success, 1
 //! something that the message asks you to do or a check that failed, 2 a command that does not exist, 3 a
-//! floor that the demonstration missed.
+//! floor that the demonstration missed, or items of it that failed.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program")]
 
 mod check;
@@ -37,7 +37,7 @@ Environment:
   CARGO_TARGET_DIR      where everything is built (default: target)
 
 Exit codes: 0 success; 1 a step failed, the message says what to do; 2 no such command;
-            3 the demonstration ran, but an estimate missed its floor
+            3 the demonstration ran, but a floor was missed or items failed
 ";
 
 const HINT: &str = "hint: the commands are setup, test and demo; `cargo xtask help` describes them";

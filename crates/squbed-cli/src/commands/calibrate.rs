@@ -8,6 +8,7 @@ use squbed::{
     calibrate::{Calibration, Correlation, Resampling},
     core::float,
     progress::Progress,
+    results::CalibrationFile,
     summary::Context,
 };
 
@@ -49,11 +50,14 @@ struct CorrelationRow {
 impl Calibrate {
     pub(crate) fn run(self, common: &Common) -> anyhow::Result<Done> {
         let resampling = Resampling { resamples: self.resamples, seed: self.seed };
-        let file = squbed::run::calibrate_folder(&self.results, resampling)?;
+        let bars = Bars::new(common.quiet);
+        let file = squbed::results::calibrate_folder(&self.results, resampling, &bars)?;
         let mut rows = Vec::new();
-        for (name, calibration) in &file.presets {
-            rows.extend(correlations(&name.to_string(), calibration));
+        for (name, calibration) in file.presets.iter().filter_map(|(name, c)| Some((name, c.as_ref()?))) {
+            calibration.point_masses.sentences().iter().for_each(|s| bars.note(&format!("{name}: {s}")));
+            rows.extend(correlations(name, calibration));
         }
+        tell_not_computed(&file, &bars);
         for (name, calibration) in &file.baselines {
             rows.extend(correlations(name, calibration));
         }
@@ -91,10 +95,18 @@ fn correlations(estimate: &str, c: &Calibration) -> Vec<CorrelationRow> {
         .collect()
 }
 
+/// Says what could not be computed, and why.
+pub(crate) fn tell_not_computed(file: &CalibrationFile, bars: &Bars) {
+    for (name, why) in &file.not_computed {
+        bars.note(&format!("not computed: {name}: {why}"));
+    }
+}
+
 impl Report {
     pub(crate) fn run(self, common: &Common) -> anyhow::Result<Done> {
-        let report = squbed::summary::report(&self.results, &self.results, Context::default())?;
-        Bars::new(common.quiet).note(&format!("report: {}", report.display()));
+        let bars = Bars::new(common.quiet);
+        let report = squbed::summary::report(&self.results, &self.results, Context::default(), &bars)?;
+        bars.note(&format!("report: {}", report.display()));
         Ok(Done::Whole)
     }
 }

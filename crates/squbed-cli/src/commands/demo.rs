@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use squbed::{
     core::float,
-    demo::{self, Floor},
+    demo::{self, Bound, Floor},
     models::ModelStore,
     progress::Progress,
     run::Encoders,
@@ -47,7 +47,7 @@ struct FloorRow {
     #[serde(with = "float")]
     least: f64,
     #[serde(with = "float")]
-    median: f64,
+    value: f64,
     #[serde(with = "float")]
     most: f64,
     holds: bool,
@@ -79,27 +79,33 @@ impl Demo {
             outcomes.push(outcome);
         }
         let calibrations: Vec<_> = outcomes.iter().map(|o| o.calibration.clone()).collect();
-        let file = demo::seeds_file(&demo, &seeds, &calibrations);
+        let file = demo::demo_file(&demo, &seeds, &calibrations);
         let floors = &file.floors;
+        squbed::results::write_json(&demo.out.join("calibration.json"), &file)?;
         let context = Context { floors, seeds: &file.seeds };
-        let report = squbed::summary::report(&outcomes[0].out, &demo.out, context)?;
-        if several {
-            squbed::run::write_json(&demo.out.join("calibration.json"), &file)?;
-        }
+        let report = squbed::summary::report(&outcomes[0].out, &demo.out, context, &bars)?;
         let rows: Vec<FloorRow> = floors
             .iter()
-            .map(|Floor { name, least, most, median, holds, .. }| FloorRow {
+            .map(|Floor { name, value, bound: Bound { least, most }, holds }| FloorRow {
                 correlation: name.clone(),
                 least: *least,
-                median: *median,
+                value: *value,
                 most: *most,
                 holds: *holds,
             })
             .collect();
         Records::list(&rows)?.print(common.format)?;
         let missed = floors.iter().filter(|f| !f.holds).count();
-        if missed > 0 {
-            bars.warn(&format!("{missed} floor(s) missed; the report says which"));
+        let of = match seeds.as_slice() {
+            [seed] => format!("seed {seed} alone"),
+            _ => "the median over the seeds".to_owned(),
+        };
+        match (floors.len(), missed) {
+            (0, _) => bars.note("no floor binds this demonstration"),
+            (all, 0) => bars.note(&format!("all {all} floors hold for {of}")),
+            (all, missed) => {
+                bars.warn(&format!("{missed} of {all} floors missed by {of}; the report says which"))
+            }
         }
         bars.note(&format!("report: {}", report.display()));
         let whole = missed == 0 && outcomes.iter().all(|o| o.failures.is_empty());

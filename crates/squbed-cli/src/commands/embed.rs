@@ -208,7 +208,7 @@ impl Video {
             return self.encoder.embed_tensor(tensor, None, Modality::Video, common);
         }
         if self.files.is_empty() {
-            bail!("no video files are given");
+            bail!("no video files are given; name one at least");
         }
         let (device, dtype) = super::place(common)?;
         let name = self.encoder.name()?;

@@ -2,17 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::Args;
 use serde::Serialize;
 use squbed::{
     accuracy,
+    calibrate::{Parts, PointMasses},
     core::{Flag, GroupFit, TaskUncertainty, float},
     embed,
     method::{self, MethodOptions, Preset, Projection},
     models::ModelStore,
     progress::Progress,
-    run::{self, MethodInForce},
+    results::{self, MethodInForce},
+    run,
     store::Failure,
     vmf::Estimator,
 };
@@ -81,6 +83,7 @@ struct UncertaintyRow<'a> {
     epistemic: f64,
     #[serde(with = "float")]
     total: f64,
+    latents_left_out: usize,
     /// What a reader of the numbers has to know of the fits; a table leaves the column out where there is nothing.
     flags: Vec<String>,
 }
@@ -115,7 +118,7 @@ fn nothing(done: &str, failures: &[Failure], out: &Path) -> Done {
     let hint = format!(
         "{} lists all {} failure(s); mend or replace those videos and run the same command again, what is embedded \
          is kept",
-        out.join(run::FAILURES).display(),
+        out.join(results::FAILURES).display(),
         failures.len()
     );
     tell("error", &layers, Some(&hint));
@@ -139,7 +142,9 @@ impl Estimate {
         let bars = Bars::new(common.quiet);
         let tasks = squbed::store::read_tasks(&input.tasks).map_err(squbed::Error::from)?;
         for task in &tasks {
-            task.check_complete().map_err(squbed::Error::from)?;
+            task.check_complete().map_err(squbed::Error::from).with_context(|| {
+                format!("{} holds a task that cannot be estimated", input.tasks.display())
+            })?;
         }
         let models = ModelStore::new(None).map_err(squbed::Error::from)?;
         let (device, dtype) = super::place(common)?;
@@ -151,11 +156,11 @@ impl Estimate {
         }
         let video = models.video_encoder(&input.video_model, &device, dtype).map_err(squbed::Error::from)?;
         let prompts: Vec<&str> = tasks.iter().flat_map(|t| &t.latents).map(|z| z.prompt.as_str()).collect();
-        let (texts, _) = embed::embed_texts(&prompts, &*text, Some(&input.cache), &bars)?;
+        let (texts, text_work) = embed::embed_texts(&prompts, &*text, Some(&input.cache), &bars)?;
         let paths = embed::generated_videos(&tasks);
         let (videos, _, work) = embed::embed_videos(&paths, &*video, Some(&input.cache), input.batch, &bars)?;
         let (embedded, left_out) = embed::gather(&tasks, &texts, &videos);
-        let failures: Vec<_> = work.failures.into_iter().chain(left_out).collect();
+        let failures = [text_work.failures, work.failures, left_out].concat();
         let done = super::record_failures(&input.out, &["embed", "estimate"], &paths, &failures, &bars)?;
         if embedded.is_empty() {
             return Ok(nothing("estimated", &failures, &input.out));
@@ -169,9 +174,14 @@ impl Estimate {
             video_encoder: videos.identity().clone(),
             squbed: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        run::write_estimate(&input.out.join(self.preset.to_string()), &estimate, &in_force)?;
+        results::write_estimate(&input.out, &estimate, &in_force)?;
         squbed::store::write_tasks(&input.out.join("tasks.jsonl"), &tasks).map_err(squbed::Error::from)?;
-        run::forget_calibration(&input.out)?;
+        results::carry_truth(&input.tasks, &tasks, &input.out)?;
+        results::forget_calibration(&input.out)?;
+        let folder = input.out.join(in_force.name());
+        bars.note(&format!("estimate {}: {}", in_force.name(), folder.display()));
+        let parts: Vec<Parts> = estimate.tasks.iter().map(Parts::from).collect();
+        PointMasses::of(&parts).sentences().iter().for_each(|sentence| bars.note(sentence));
         let rows: Vec<UncertaintyRow<'_>> = estimate
             .tasks
             .iter()
@@ -180,6 +190,7 @@ impl Estimate {
                 aleatoric: t.aleatoric,
                 epistemic: t.epistemic,
                 total: t.total,
+                latents_left_out: t.latents_left_out,
                 flags: flags(t),
             })
             .collect();
@@ -229,7 +240,8 @@ impl Score {
             return Ok(nothing("scored", &work.failures, &input.out));
         }
         squbed::store::write_accuracy(&input.out, &scores).map_err(squbed::Error::from)?;
-        run::forget_calibration(&input.out)?;
+        results::carry_truth(&input.tasks, &tasks, &input.out)?;
+        results::forget_calibration(&input.out)?;
         Records::list(&scores)?.print(common.format)?;
         Ok(done)
     }

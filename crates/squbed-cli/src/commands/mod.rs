@@ -44,12 +44,12 @@ pub(crate) fn record_failures(
     failures: &[Failure],
     bars: &Bars,
 ) -> anyhow::Result<Done> {
-    let path = folder.join(squbed::run::FAILURES);
+    let path = folder.join(squbed::results::FAILURES);
     let tried: BTreeSet<String> = tried.iter().map(|path| path.display().to_string()).collect();
     let mut rows = squbed::store::read_failures(&path).map_err(squbed::Error::from)?;
     rows.retain(|row| row.step == "embed" && steps.contains(&"embed") && !tried.contains(&row.item));
     rows.extend_from_slice(failures);
-    squbed::run::write_failures(folder, steps, &rows)?;
+    squbed::results::write_failures(folder, steps, &rows)?;
     if failures.is_empty() {
         return Ok(Done::Whole);
     }

@@ -41,7 +41,7 @@ impl Run {
         let bars = Bars::new(common.quiet);
         let encoders = Encoders::load(&experiment, &ModelStore::new(None)?)?;
         let outcome = squbed::run::run(&experiment, &encoders, &super::command_line(), &bars)?;
-        let report = squbed::summary::report(&experiment.out, &experiment.out, Context::default())?;
+        let report = squbed::summary::report(&experiment.out, &experiment.out, Context::default(), &bars)?;
         tell(&outcome, &bars);
         Records::list(&outcome.record.steps)?.print(common.format)?;
         bars.note(&format!("report: {}", report.display()));
@@ -60,7 +60,8 @@ pub(crate) fn tell(outcome: &Outcome, bars: &Bars) {
         bars.warn(&format!(
             "{} item(s) failed; see {}",
             outcome.failures.len(),
-            outcome.out.join(squbed::run::FAILURES).display()
+            outcome.out.join(squbed::results::FAILURES).display()
         ));
     }
+    super::calibrate::tell_not_computed(&outcome.calibration, bars);
 }

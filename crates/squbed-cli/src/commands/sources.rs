@@ -1,11 +1,12 @@
 //! `squbed refine` and `squbed generate`: where latent prompts and videos come from.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::Args;
 use squbed::{
     progress::Progress,
+    results::{carry_truth, folder_of},
     sim::{World, WorldSpec},
     steps,
     store::{read_tasks, write_tasks},
@@ -77,6 +78,7 @@ impl Refine {
         let refiner = closed_world(&self.refiner, "realm")?.refiner();
         steps::refine(&mut tasks, &refiner, self.n, self.seed, &Bars::new(common.quiet))?;
         write_tasks(&self.out, &tasks).map_err(squbed::Error::from)?;
+        carry_truth(&self.tasks, &tasks, folder_of(&self.out))?;
         Ok(Done::Whole)
     }
 }
@@ -88,7 +90,7 @@ impl Generate {
         if let Some(task) = tasks.iter().find(|t| t.latents.is_empty()) {
             bail!("task `{}` has no latent prompts; run `squbed refine` first", task.id);
         }
-        let beside = self.out.parent().unwrap_or(Path::new("")).join("videos");
+        let beside = folder_of(&self.out).join("videos");
         let folder = self.videos.unwrap_or(beside);
         let generator = closed_world(&self.generator, &self.world)?.generator();
         let bars = Bars::new(common.quiet);
@@ -97,7 +99,8 @@ impl Generate {
             bars.note(&format!("{} of {} videos reused", made.reused, made.reused + made.made));
         }
         write_tasks(&self.out, &tasks).map_err(squbed::Error::from)?;
-        let folder = self.out.parent().unwrap_or(Path::new(""));
+        let folder = folder_of(&self.out);
+        carry_truth(&self.tasks, &tasks, folder)?;
         super::record_failures(folder, &["generate"], &[], &made.failures, &bars)
     }
 }

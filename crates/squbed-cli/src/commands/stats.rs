@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use squbed::{
-    calibrate::LEVEL,
+    calibrate::{self, Resampling},
     core::float,
     stats::{Alternative, KendallMethod},
 };
@@ -64,12 +64,8 @@ impl Stats {
         let Self::Kendall(k) = self;
         let (x, y) = read_columns(&k.file, &k.x, &k.y)?;
         let kendall = squbed::stats::kendall(&x, &y, k.alternative, k.method)?;
-        let (ci_low, ci_high, ci_method) = if kendall.tau.is_nan() {
-            (f64::NAN, f64::NAN, "undefined: a column is constant".to_owned())
-        } else {
-            let i = squbed::stats::bootstrap_kendall(&x, &y, LEVEL, k.resamples, k.seed)?;
-            (i.low, i.high, i.method.to_owned())
-        };
+        let resampling = Resampling { resamples: k.resamples, seed: k.seed };
+        let (ci_low, ci_high, ci_method) = calibrate::interval(&x, &y, resampling)?;
         Records::one(&KendallRow {
             n: kendall.n,
             tau: kendall.tau,

@@ -53,4 +53,6 @@ pub struct Failure {
     pub step: String,
     /// The error with its causes.
     pub error: String,
+    /// What to do about it; empty for nothing.
+    pub hint: String,
 }

@@ -74,6 +74,7 @@ pub(crate) fn sample(tasks: usize, seed: u64) -> ReportData {
             item: "tasks/t07/latent_2/v3.mp4".to_owned(),
             step: "embed".to_owned(),
             error: "cannot decode: the file ends after 812 bytes".to_owned(),
+            hint: "make it again".to_owned(),
         }],
         warnings: vec!["Task t09 has 3 of 4 videos in latent prompt 2.".to_owned()],
         citations: vec!["How Confident Are Video Models? (S-QUBED), 2025.".to_owned()],

@@ -355,3 +355,41 @@ fn part_paths(folder: &Path) -> io::Result<Vec<PathBuf>> {
     paths.sort_unstable();
     Ok(paths)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_is_not_finite_counts_as_not_cached_and_can_be_embedded_again() {
+        let home = tempfile::tempdir().unwrap();
+        let identity = EncoderIdentity {
+            name: "test".into(),
+            weights_sha256: String::new(),
+            preprocessing: "test/1".into(),
+            sampling: String::new(),
+            head: "embedding".into(),
+            dtype: "f32".into(),
+            dim: 2,
+        };
+        let row = |text: &str, embedding: [f32; 2]| EmbeddingRow {
+            digest: crate::digest_text(text),
+            source: text.into(),
+            frames: 1,
+            warnings: Vec::new(),
+            embedding: embedding.into(),
+        };
+        // As another program may write it, with a digest of the content that is right.
+        let path = home.path().join(folder_name(&identity)).join(part::new_name());
+        part::write(&path, &identity, &[&row("bad.mp4", [1.0, f32::NAN])]).unwrap();
+
+        let digest = crate::digest_text("bad.mp4");
+        let mut cache = EmbeddingCache::open(home.path(), &identity).unwrap();
+        assert_eq!(cache.get_many(&[&digest]).unwrap(), [None]);
+        let warning = cache.warnings()[0].to_string();
+        assert!(warning.contains("`bad.mp4` has numbers that are not finite"), "{warning}");
+        cache.append(&[row("bad.mp4", [1.0, 2.0])]).unwrap();
+        let cache = EmbeddingCache::open(home.path(), &identity).unwrap();
+        assert_eq!(cache.get_many(&[&digest]).unwrap(), [Some(vec![1.0, 2.0])]);
+    }
+}

@@ -342,10 +342,15 @@ impl Part {
             return Err(damaged("a row group has fewer rows than it says"));
         }
         let loaded = Rows::from_batch(&self.path, self.dim, &batch).map_err(damaged)?;
-        if loaded.check() == *blake3 {
-            Ok(loaded)
-        } else {
-            Err(damaged(format!("the content of row group {group} is not what was written")))
+        if loaded.check() != *blake3 {
+            return Err(damaged(format!("the content of row group {group} is not what was written")));
+        }
+        match loaded.not_finite() {
+            None => Ok(loaded),
+            // What another program wrote; this one refuses such rows.
+            Some(source) => {
+                Err(damaged(format!("the embedding of `{source}` has numbers that are not finite")))
+            }
         }
     }
 }

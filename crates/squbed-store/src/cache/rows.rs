@@ -121,6 +121,12 @@ impl Rows {
         blake3::hash(&bytes).to_hex().to_string()
     }
 
+    /// The source of the first embedding that holds NaN or an infinity.
+    pub(super) fn not_finite(&self) -> Option<&str> {
+        let at = self.embeddings.iter().position(|x| !x.is_finite())?;
+        Some(&self.remarks[at / self.dim].source)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.remarks.len()
     }

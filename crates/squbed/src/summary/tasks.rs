@@ -7,7 +7,10 @@ use squbed_core::{Sampling, Task, TaskUncertainty};
 use squbed_report::{Estimate, Image, LatentReport, TaskReport};
 
 use super::Folder;
-use crate::calibrate::{self, Parts};
+use crate::{
+    calibrate::{self, Parts},
+    progress::Progress,
+};
 
 /// First frames in one report.
 const MOST_THUMBNAILS: usize = 1500;
@@ -36,7 +39,7 @@ impl Folder {
         let presets = self
             .uncertainty
             .iter()
-            .map(|(p, (_, rows))| (p.to_string(), rows.iter().map(Parts::from).collect()));
+            .map(|(name, (_, rows))| (name.clone(), rows.iter().map(Parts::from).collect()));
         let all = presets.chain(self.baselines.iter().map(|(name, parts)| (name.clone(), parts.clone())));
         for (method, parts) in all {
             let parts: Vec<Parts> = parts;
@@ -56,7 +59,7 @@ impl Folder {
         by_task
     }
 
-    pub(super) fn task_reports(&self) -> Vec<TaskReport> {
+    pub(super) fn task_reports(&self, progress: &dyn Progress) -> Vec<TaskReport> {
         let mut estimates = self.estimates();
         let latents: usize = self.tasks.iter().map(|t| t.latents.len()).sum();
         let frames_a_latent = (MOST_THUMBNAILS / latents.max(1)).clamp(0, 3);
@@ -65,15 +68,19 @@ impl Folder {
             .values()
             .map(|(_, rows)| rows.iter().map(|r| (r.id.as_str(), r)).collect())
             .collect();
+        progress.begin("read first frames", self.tasks.len() as u64, "tasks");
         let mut reports: Vec<TaskReport> = self
             .tasks
             .par_iter()
             .map(|task| {
                 let of_task: Vec<Option<&TaskUncertainty>> =
                     fits.iter().map(|f| f.get(task.id.as_str()).copied()).collect();
-                self.task_report(task, &of_task, frames_a_latent)
+                let report = self.task_report(task, &of_task, frames_a_latent);
+                progress.advance(1);
+                report
             })
             .collect();
+        progress.end();
         for report in &mut reports {
             report.estimates = estimates.remove(&report.id).unwrap_or_default();
         }
@@ -94,7 +101,10 @@ impl Folder {
             category: task.category.clone(),
             truth: truth.map(|t| squbed_report::Truth { aleatoric: t.aleatoric, epistemic: t.epistemic }),
             estimates: Vec::new(),
-            accuracies: vec![self.accuracy.get(&task.id).copied().unwrap_or(f64::NAN)],
+            accuracies: vec![
+                self.accuracy.get(&task.id).copied().unwrap_or(f64::NAN);
+                self.accuracies().len()
+            ],
             flags: first.map(|f| f.prompts.flags.clone()).unwrap_or_default(),
             confidently_wrong: truth
                 .filter(|t| t.confidently_wrong)

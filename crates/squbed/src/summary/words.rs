@@ -6,18 +6,17 @@ use squbed_vmf::Estimator;
 use super::Context;
 use crate::{
     calibrate::{Calibration, Correlation},
-    demo::{SeedCalibration, median},
-    method::{Preset, Projection},
-    run::MethodInForce,
+    demo::{self, SeedCalibration, median},
+    method::{MethodOptions, Preset, Projection},
+    results::MethodInForce,
 };
 
-/// τ with its interval, p and n.
+/// τ with its interval, p and n, as the page writes them.
 pub(super) fn tau_text(c: &Correlation) -> String {
-    format!("τ = {:.2} [{:.2}, {:.2}], p = {:.2e}, n = {}", c.tau, c.ci_low, c.ci_high, c.p, c.n)
+    squbed_report::correlation_text(c.tau, c.ci_low, c.ci_high, c.p, c.n)
 }
 
 pub(super) fn preset_method(
-    preset: Preset,
     in_force: &MethodInForce,
     accuracy: &str,
     calibration: Option<&Calibration>,
@@ -29,20 +28,27 @@ pub(super) fn preset_method(
         origin,
         reason: reason.to_owned(),
     };
-    let changed = in_force.options != preset.into();
+    const ASKED_FOR: &str = "asked for in the place of the preset's";
+    let preset = in_force.preset;
+    let own = MethodOptions::from(preset);
     let (estimator, estimator_reason) = match in_force.options.estimator {
         Estimator::Sra => (Origin::Paper, "the closed form that the paper cites"),
+        estimator if estimator != own.estimator => (Origin::Ours, ASKED_FOR),
         Estimator::U => (
             Origin::Ours,
             "exact κ of the bias-corrected r̄: the plug-in is biased by up to 27 nats at m = 10",
         ),
-        _ => (Origin::Ours, "asked for in place of the preset's"),
+        _ => (Origin::Ours, ASKED_FOR),
     };
     let (basis, basis_origin, basis_reason) = match in_force.options.projection {
         Projection::None => (
             "none".to_owned(),
             Origin::Ours,
-            "the instability that the paper avoids by PCA is gone with this arithmetic",
+            if own.projection == Projection::None {
+                "the instability that the paper avoids by PCA is gone with this arithmetic"
+            } else {
+                ASKED_FOR
+            },
         ),
         Projection::Corpus { centred, .. } => (
             format!(
@@ -76,17 +82,29 @@ pub(super) fn preset_method(
         ),
         option("epistemic", "mean over latent prompts".to_owned(), Origin::Paper, "Eq. 9"),
         option("total", "sum; rank and z-score sums beside it".to_owned(), Origin::Paper, "Eq. 3"),
-        option("accuracy", accuracy.to_owned(), Origin::Ours, "the paper's CLIP score needs CLIP weights"),
+        match accuracy {
+            "" => option(
+                "accuracy",
+                "none".to_owned(),
+                Origin::Ours,
+                "no task has a true video to compare with",
+            ),
+            name => {
+                option("accuracy", name.to_owned(), Origin::Ours, "the paper's CLIP score needs CLIP weights")
+            }
+        },
     ];
     Method {
-        key: preset.to_string(),
-        about: match (preset, changed) {
-            (Preset::Paper, false) => "The paper to the letter where it is explicit.".to_owned(),
-            (Preset::Default, false) => {
-                "The paper's method with exact κ, the U correction and no projection.".to_owned()
+        key: in_force.name(),
+        about: match preset {
+            _ if in_force.options != own => {
+                format!(
+                    "The {preset} preset with options changed by hand: it is not the preset; see the options in force."
+                )
             }
-            (_, true) => {
-                format!("The {preset} preset with options changed by hand; see the options in force.")
+            Preset::Paper => "The paper to the letter where it is explicit.".to_owned(),
+            Preset::Default => {
+                "The paper's method with exact κ, the U correction and no projection.".to_owned()
             }
         },
         unit: "nats".to_owned(),
@@ -124,17 +142,21 @@ pub(super) fn correlations(
                 n: c.n,
                 tau: c.tau,
                 p: c.p,
-                p_method: format!("{}, two-sided", c.p_method),
+                p_method: if c.undefined.is_none() {
+                    format!("{}, two-sided", c.p_method)
+                } else {
+                    String::new()
+                },
                 ci_low: c.ci_low,
                 ci_high: c.ci_high,
                 ci_method: c.ci_method.clone(),
-                undefined: c.tau.is_nan().then(|| c.ci_method.clone()),
+                undefined: c.undefined.clone(),
             })
         })
         .collect()
 }
 
-/// The pairs of [`crate::demo::taus`], in its order.
+/// The pairs of [`demo::CORRELATIONS`], in its order.
 const FLOOR_PAIRS: [(Quantity, Quantity); 6] = [
     (Quantity::Aleatoric, Quantity::TrueAleatoric),
     (Quantity::Epistemic, Quantity::TrueEpistemic),
@@ -154,19 +176,20 @@ pub(super) fn report_floors(context: Context<'_>) -> Vec<squbed_report::Floor> {
     context
         .floors
         .iter()
-        .zip(FLOOR_PAIRS)
+        .filter_map(|floor| {
+            let place = demo::CORRELATIONS.iter().position(|name| *name == floor.name)?;
+            Some((floor, FLOOR_PAIRS[place]))
+        })
         .map(|(floor, (x, y))| squbed_report::Floor {
             method: Preset::Default.to_string(),
             x,
             y,
-            bound: if floor.most >= 1.0 && floor.least > 0.0 {
-                Bound::AtLeast(floor.least)
-            } else if floor.least <= -1.0 && floor.most < 0.0 {
-                Bound::AtMost(floor.most)
-            } else {
-                Bound::Within(floor.most)
+            bound: match floor.bound {
+                demo::Bound { least, most } if most >= 1.0 && least > 0.0 => Bound::AtLeast(least),
+                demo::Bound { least, most } if least <= -1.0 && most < 0.0 => Bound::AtMost(most),
+                demo::Bound { most, .. } => Bound::Within(most),
             },
-            value: floor.median,
+            value: floor.value,
             basis: basis.clone(),
             held: floor.holds,
         })
@@ -183,8 +206,8 @@ pub(super) fn seed_tables(seeds: &[SeedCalibration]) -> Vec<SeedTable> {
             let rows: Vec<SeedRow> = seeds
                 .iter()
                 .filter_map(|s| {
-                    let taus = crate::demo::taus(&s.calibration, preset)?;
-                    Some(SeedRow { seed: s.seed, taus: taus.iter().map(|(_, tau)| *tau).collect() })
+                    let taus = crate::demo::taus(&s.calibration, preset.name())?;
+                    Some(SeedRow { seed: s.seed, taus: taus.to_vec() })
                 })
                 .collect();
             let columns = FLOOR_PAIRS.to_vec();

@@ -170,8 +170,13 @@ impl Fit {
             .iter()
             .enumerate()
             .map(|(i, group)| {
-                fit_row(group, self.estimator, epsilon)
-                    .with_context(|| format!("{}, group {i}", self.file.display()))
+                fit_row(group, self.estimator, epsilon).with_context(|| {
+                    let of = if groups.len() > 1 { format!(", group {i}") } else { String::new() };
+                    format!(
+                        "{}{of} cannot be fitted; mend or leave out what is named below",
+                        self.file.display()
+                    )
+                })
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
         Records::list(&rows)?.print(common.format)

@@ -1,0 +1,351 @@
+//! What a results' folder holds, written and read: estimates, baselines, truths, failures, correlations.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use squbed_core::{EncoderIdentity, Task, TaskUncertainty, float};
+use squbed_store::{Failure, TruthRow};
+
+use crate::{
+    ablation::Variant,
+    accuracy, baseline,
+    calibrate::{self, Calibration, Correlation, Parts, Resampling, Truth},
+    error::{Error, Result},
+    method::{self, MethodOptions, Preset, TaskEmbeddings},
+    progress::Progress,
+    run::RunRecord,
+};
+
+/// Rows of failed items.
+pub const FAILURES: &str = "failures.jsonl";
+/// Rows of baselines.
+pub const BASELINES: &str = "baselines.jsonl";
+/// Rows of variants of the default preset.
+pub const VARIANTS: &str = "variants.jsonl";
+/// The closed world's truth.
+const TRUTH: &str = "truth.jsonl";
+/// The options in force, beside the uncertainties that they made.
+const METHOD: &str = "method.json";
+
+/// The options that made a set of uncertainties.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MethodInForce {
+    /// The preset that the options start from.
+    pub preset: Preset,
+    /// Estimator and projection.
+    pub options: MethodOptions,
+    /// Components of the basis, where there is one.
+    pub components: Option<usize>,
+    /// Encoder of the prompts.
+    pub text_encoder: EncoderIdentity,
+    /// Encoder of the videos.
+    pub video_encoder: EncoderIdentity,
+    /// Version of this program.
+    pub squbed: String,
+}
+
+impl MethodInForce {
+    /// The estimate's name and the name of its folder, see [`MethodOptions::name`].
+    pub fn name(&self) -> String {
+        self.options.name(self.preset)
+    }
+}
+
+/// `calibration.json`. Of a demonstration, [`DemoFile`](crate::demo::DemoFile) is the whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CalibrationFile {
+    /// Tasks with an estimate.
+    pub n_tasks: usize,
+    /// Of them, tasks on which the closed world's model is confidently wrong; kept apart.
+    pub confidently_wrong: usize,
+    /// What computed the accuracy.
+    pub accuracy: String,
+    /// True aleatoric with true epistemic: must vanish for the rest to mean anything.
+    pub truths: Option<Correlation>,
+    /// By estimate: a preset's name, or that of a preset with changed options; `null` where it could not be
+    /// computed.
+    pub presets: BTreeMap<String, Option<Calibration>>,
+    /// By baseline.
+    pub baselines: BTreeMap<String, Calibration>,
+    /// By variant of the default preset with one choice changed; `null` where it could not be computed.
+    pub variants: BTreeMap<String, Option<Calibration>>,
+    /// Why what is `null` among presets and variants could not be computed.
+    #[serde(default)]
+    pub not_computed: BTreeMap<String, String>,
+}
+
+impl CalibrationFile {
+    /// The correlations of an estimate, where there are any.
+    pub fn preset(&self, name: &str) -> Option<&Calibration> {
+        self.presets.get(name)?.as_ref()
+    }
+}
+
+/// One baseline's or variant's numbers for one task, as `baselines.jsonl` and `variants.jsonl` have them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PartsRow {
+    /// The baseline or the variant.
+    pub name: String,
+    /// The task.
+    pub id: String,
+    /// In the place of the aleatoric part.
+    #[serde(with = "float")]
+    pub aleatoric: f64,
+    /// In the place of the epistemic part.
+    #[serde(with = "float")]
+    pub epistemic: f64,
+    /// Latent prompts whose videos are all the same, left out of the epistemic part.
+    #[serde(default)]
+    pub latents_left_out: usize,
+}
+
+impl PartsRow {
+    fn new(name: &str, Parts { id, aleatoric, epistemic, latents_left_out }: Parts) -> Self {
+        Self { name: name.to_owned(), id, aleatoric, epistemic, latents_left_out }
+    }
+}
+
+/// Writes one estimate's uncertainties, the options that made them and the basis into a folder of `out`
+/// that is named after the options.
+pub fn write_estimate(out: &Path, estimate: &method::Estimate, in_force: &MethodInForce) -> Result<()> {
+    let folder = out.join(in_force.name());
+    make_folder(&folder)?;
+    let metadata = serde_json::to_value(in_force)
+        .map_err(|source| Error::Encode { what: "the method's options", source: Box::new(source) })?;
+    squbed_store::write_uncertainty(&folder, &estimate.tasks, &metadata)?;
+    let basis_file = folder.join("basis.safetensors");
+    match &estimate.basis {
+        Some(basis) => basis.save(&basis_file)?,
+        None => remove(&basis_file)?,
+    }
+    write_json(&folder.join(METHOD), in_force)
+}
+
+/// Takes an estimate away that this run could not make again.
+pub(crate) fn forget_estimate(out: &Path, name: &str) -> Result<()> {
+    let files = ["uncertainty.jsonl", "uncertainty.parquet", "basis.safetensors", METHOD];
+    files.iter().try_for_each(|file| remove(&out.join(name).join(file)))
+}
+
+/// Takes `calibration.json` away, which speaks of uncertainties or accuracies that are no longer there.
+pub fn forget_calibration(out: &Path) -> Result<()> {
+    remove(&out.join("calibration.json"))
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::Write { path: path.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes a folder and those that it lies in.
+pub fn make_folder(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.to_owned(), source })
+}
+
+pub(crate) fn write_baselines(
+    out: &Path,
+    video_encoder: &str,
+    videos: &[TaskEmbeddings<'_>],
+    histograms: &[TaskEmbeddings<'_>],
+) -> Result<()> {
+    let mut rows = Vec::new();
+    for (encoder, tasks) in [(video_encoder, videos), (baseline::HISTOGRAM, histograms)] {
+        let name = baseline::pairwise_name(encoder);
+        rows.extend(tasks.iter().map(|task| PartsRow::new(&name, baseline::pairwise_parts(task))));
+    }
+    Ok(squbed_store::write_json_lines(&out.join(BASELINES), &rows)?)
+}
+
+pub(crate) fn write_variants(out: &Path, variants: &[Variant]) -> Result<()> {
+    let rows: Vec<PartsRow> =
+        variants.iter().flat_map(|v| v.parts.iter().map(|p| PartsRow::new(&v.name, p.clone()))).collect();
+    Ok(squbed_store::write_json_lines(&out.join(VARIANTS), &rows)?)
+}
+
+/// The rows of `baselines.jsonl` or `variants.jsonl` by name; empty where the file is absent.
+pub fn read_parts(path: &Path) -> Result<BTreeMap<String, Vec<Parts>>> {
+    let mut grouped: BTreeMap<String, Vec<Parts>> = BTreeMap::new();
+    if !path.exists() {
+        return Ok(grouped);
+    }
+    let rows = squbed_store::read_json_lines(path, "run the experiment again to write it anew")?;
+    for (_, PartsRow { name, id, aleatoric, epistemic, latents_left_out }) in rows {
+        grouped.entry(name).or_default().push(Parts { id, aleatoric, epistemic, latents_left_out });
+    }
+    Ok(grouped)
+}
+
+/// The closed world's truth by task, where the folder has it.
+pub fn read_truth(out: &Path) -> Result<Option<BTreeMap<String, Truth>>> {
+    let known = |t: TruthRow| {
+        let truth =
+            Truth { aleatoric: t.aleatoric, epistemic: t.epistemic, confidently_wrong: t.confidently_wrong };
+        (t.id, truth)
+    };
+    if !out.join(TRUTH).exists() {
+        return Ok(None);
+    }
+    Ok(Some(squbed_store::read_truth(out)?.into_iter().map(known).collect()))
+}
+
+/// Takes the truth that lies beside a list of tasks, where one does, into the folder that the next step
+/// reads: the rows of `tasks`. Returns whether there was any.
+pub fn carry_truth(from: &Path, tasks: &[Task], into: &Path) -> Result<bool> {
+    let beside = if from.is_dir() { from } else { folder_of(from) };
+    if !beside.join(TRUTH).exists() {
+        return Ok(false);
+    }
+    let ids: BTreeSet<&str> = tasks.iter().map(|t| t.id.as_str()).collect();
+    let mut rows = squbed_store::read_truth(beside)?;
+    rows.retain(|row| ids.contains(row.id.as_str()));
+    make_folder(into)?;
+    let here = beside.canonicalize().ok() == into.canonicalize().ok();
+    if !rows.is_empty() && !here {
+        squbed_store::write_truth(into, &rows)?;
+    }
+    Ok(!rows.is_empty())
+}
+
+/// The folder that a file lies in.
+pub fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The names of the estimates in a results' folder: the default preset first, then by name.
+pub fn estimate_names(out: &Path) -> Result<Vec<String>> {
+    let read = |source| Error::Read { path: out.to_owned(), source };
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(out).map_err(read)? {
+        let entry = entry.map_err(read)?;
+        if let Ok(name) = entry.file_name().into_string()
+            && entry.path().join(METHOD).exists()
+        {
+            names.push(name);
+        }
+    }
+    // “default” comes first in this order as well.
+    names.sort();
+    Ok(names)
+}
+
+/// One estimate's uncertainties, where the folder has them.
+pub fn read_uncertainty(out: &Path, name: &str) -> Result<Option<Vec<TaskUncertainty>>> {
+    let folder = out.join(name);
+    if folder.join("uncertainty.jsonl").exists() {
+        Ok(Some(squbed_store::read_uncertainty(&folder)?))
+    } else {
+        Ok(None)
+    }
+}
+
+/// The options in force of one estimate.
+pub fn read_method(out: &Path, name: &str) -> Result<MethodInForce> {
+    read_json(&out.join(name).join(METHOD))
+}
+
+/// Fails, with the command to run, where a step has not left its file in the folder.
+pub(crate) fn need(path: PathBuf, step: &'static str) -> Result<PathBuf> {
+    if path.exists() { Ok(path) } else { Err(Error::NoStep { path, step }) }
+}
+
+/// Reads a folder's uncertainties, accuracies, baselines and truth, correlates them and writes
+/// `calibration.json`.
+///
+/// # Errors
+///
+/// A folder without uncertainties or without accuracies, files that cannot be read, a task without its truth.
+pub fn calibrate_folder(
+    out: &Path,
+    resampling: Resampling,
+    progress: &dyn Progress,
+) -> Result<CalibrationFile> {
+    let mut estimates: Vec<(String, Vec<Parts>)> = Vec::new();
+    for name in if out.is_dir() { estimate_names(out)? } else { Vec::new() } {
+        if let Some(rows) = read_uncertainty(out, &name)? {
+            estimates.push((name, rows.iter().map(Parts::from).collect()));
+        }
+    }
+    let Some((_, leading)) = estimates.first() else {
+        return Err(Error::NoStep { path: out.join("default/uncertainty.jsonl"), step: "estimate" });
+    };
+    let ids: Vec<String> = leading.iter().map(|p| p.id.clone()).collect();
+    need(out.join("accuracy.jsonl"), "score")?;
+    let scores = squbed_store::read_accuracy(out)?;
+    let by_task = accuracy::by_task(&scores);
+    let truth = read_truth(out)?;
+    let (baselines, variants) = (read_parts(&out.join(BASELINES))?, read_parts(&out.join(VARIANTS))?);
+
+    progress.begin("calibrate", (estimates.len() + baselines.len() + variants.len()) as u64, "estimates");
+    let correlate = |(name, parts): (String, Vec<Parts>)| -> Result<(String, Calibration)> {
+        let calibration = calibrate::calibrate(&parts, &by_task, truth.as_ref(), resampling)?;
+        progress.advance(1);
+        Ok((name, calibration))
+    };
+    let some = |(name, calibration)| (name, Some(calibration));
+    let mut file = CalibrationFile {
+        n_tasks: ids.len(),
+        confidently_wrong: 0,
+        accuracy: scores.first().map(|s| s.metric.clone()).unwrap_or_default(),
+        truths: None,
+        presets: estimates.into_iter().map(|e| correlate(e).map(some)).collect::<Result<_>>()?,
+        baselines: baselines.into_iter().map(correlate).collect::<Result<_>>()?,
+        variants: variants.into_iter().map(|v| correlate(v).map(some)).collect::<Result<_>>()?,
+        not_computed: BTreeMap::new(),
+    };
+    if let Some(truth) = &truth {
+        let known: Vec<&Truth> = ids.iter().filter_map(|id| truth.get(id)).collect();
+        let ordinary = || known.iter().filter(|t| !t.confidently_wrong);
+        let (a, e): (Vec<f64>, Vec<f64>) = ordinary().map(|t| (t.aleatoric, t.epistemic)).unzip();
+        file.confidently_wrong = known.len() - a.len();
+        file.truths = Some(calibrate::correlate(&a, &e, resampling)?);
+    }
+    for skipped in read_record(out)?.map(|record| record.skipped).unwrap_or_default() {
+        let computed = if skipped.preset { &mut file.presets } else { &mut file.variants };
+        if computed.entry(skipped.name.clone()).or_insert(None).is_none() {
+            file.not_computed.insert(skipped.name, skipped.why);
+        }
+    }
+    progress.end();
+    write_json(&out.join("calibration.json"), &file)?;
+    Ok(file)
+}
+
+/// `run.json`; `None` where the steps were run one by one.
+pub fn read_record(out: &Path) -> Result<Option<RunRecord>> {
+    let path = out.join("run.json");
+    if path.exists() { read_json(&path).map(Some) } else { Ok(None) }
+}
+
+/// Writes pretty JSON, whole or not at all.
+pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<()> {
+    let mut text = serde_json::to_string_pretty(value)
+        .map_err(|source| Error::Encode { what: "a result", source: Box::new(source) })?;
+    text.push('\n');
+    Ok(squbed_store::write_atomic(path, text.as_bytes())?)
+}
+
+/// Reads what [`write_json`] wrote.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text =
+        std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    serde_json::from_str(&text).map_err(|source| Error::Json { path: path.to_owned(), source })
+}
+
+/// Replaces the rows of `steps` in `failures.jsonl`; rows of other steps stay, and a file without rows goes.
+pub fn write_failures(out: &Path, steps: &[&str], failures: &[Failure]) -> Result<()> {
+    let path = out.join(FAILURES);
+    let mut rows = squbed_store::read_failures(&path)?;
+    rows.retain(|row| !steps.contains(&row.step.as_str()));
+    rows.extend_from_slice(failures);
+    if !rows.is_empty() {
+        return Ok(squbed_store::write_json_lines(&path, &rows)?);
+    }
+    remove(&path)
+}
