@@ -1,12 +1,13 @@
 //! Probing and decoding video files.
 
-use std::{path::Path, time::Instant};
+use std::{fs::File, path::Path, time::Instant};
 
 use ffmpeg_next::ffi::{AVCodecID, AVERROR_EXIT};
 use squbed_core::{Frame, Sampling};
 
 use crate::{
-    Damaged, DecodeOptions, Decoded, Error, LibavError, VideoInfo, Warning,
+    Damaged, DecodeOptions, Decoded, Error, LibavError, Unit, VideoInfo, Warning,
+    extent::Extent,
     ffi::{Decoder, Input, OpenError, Packet, Picture, Scaler, Stream},
     orientation::Orientation,
     plan::Plans,
@@ -14,11 +15,11 @@ use crate::{
 };
 
 pub(crate) fn probe(path: &Path, options: &DecodeOptions) -> Result<VideoInfo, Error> {
-    Ok(Job::new(path, options).survey()?.info)
+    Ok(Job::new(path, options)?.survey()?.info)
 }
 
 pub(crate) fn decode(path: &Path, plans: &[Sampling], options: &DecodeOptions) -> Result<Decoded, Error> {
-    let job = Job::new(path, options);
+    let job = Job::new(path, options)?;
     let survey = job.survey()?;
     if let Some(decoded) = job.decode(plans, &survey)? {
         return Ok(decoded);
@@ -40,15 +41,22 @@ struct Job<'a> {
     path: &'a Path,
     options: &'a DecodeOptions,
     deadline: Instant,
+    extent: Extent,
 }
 
 impl<'a> Job<'a> {
-    fn new(path: &'a Path, options: &'a DecodeOptions) -> Self {
+    fn new(path: &'a Path, options: &'a DecodeOptions) -> Result<Self, Error> {
         let now = Instant::now();
         // A limit beyond what the clock can count is a century, which is none.
         let century = std::time::Duration::from_secs(100 * 365 * 24 * 3600);
         let deadline = now.checked_add(options.limits.time).unwrap_or(now + century);
-        Self { path, options, deadline }
+        // FFmpeg would not say why a file cannot be opened; the standard library does.
+        let extent = File::open(path).and_then(|mut file| Extent::of(&mut file));
+        let extent = extent.map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
+        if extent.got == 0 {
+            return Err(Error::Empty { path: path.to_owned() });
+        }
+        Ok(Self { path, options, deadline, extent })
     }
 
     /// Reads all packets without decoding: the exact count of frames, their times, and what is missing.
@@ -68,9 +76,6 @@ impl<'a> Job<'a> {
     }
 
     fn open(&self) -> Result<(Input, Stream), Error> {
-        // FFmpeg would not say why a file cannot be opened; the standard library does.
-        std::fs::File::open(self.path)
-            .map_err(|source| Error::Unreadable { path: self.path.to_owned(), source })?;
         let path = || self.path.to_owned();
         let limits = &self.options.limits;
         let mut input =
@@ -78,9 +83,13 @@ impl<'a> Job<'a> {
                 OpenError::Path(error) => error,
                 OpenError::Timeout => self.late(),
                 OpenError::Container => Error::Container { path: path() },
-                OpenError::Failed(source) => Error::Corrupt { path: path(), source },
+                OpenError::Failed(source) => {
+                    self.cut_short().unwrap_or_else(|| Error::Corrupt { path: path(), source })
+                }
             })?;
-        let stream = input.video().ok_or_else(|| Error::NoVideoStream { path: path() })?;
+        let stream = input
+            .video()
+            .ok_or_else(|| self.cut_short().unwrap_or_else(|| Error::NoVideoStream { path: path() }))?;
         self.check_pixels(stream.width, stream.height)?;
         if let Some(seconds) = input.header_seconds() {
             self.limit("seconds", seconds, limits.duration_seconds)?;
@@ -99,8 +108,9 @@ impl<'a> Job<'a> {
                 Err(error) if error.code == AVERROR_EXIT => return Err(self.late()),
                 Err(error) => break Some(error),
                 Ok(true) if packet.is_discarded() => {}
-                Ok(true) if packet.is_corrupt() => corrupt += 1,
+                Ok(true) if self.lacks(&packet) => {}
                 Ok(true) => {
+                    corrupt += usize::from(packet.is_corrupt());
                     if stream.codec_id != AVCodecID::AV_CODEC_ID_VP8 || vp8_is_shown(packet.data()) {
                         scan.shown.push((packet.pts(), packet.duration()));
                     }
@@ -125,22 +135,24 @@ impl<'a> Job<'a> {
         let refuse = self.options.damaged == Damaged::Refuse;
         let found = scan.shown.len();
         // Only the mov family's table lists every packet; Matroska's lists key frames.
-        let listed = input.container().contains("mov").then(|| input.indexed_packets(stream.index));
-        match listed {
-            Some((expected, got)) if got < expected => {
+        let has_table = input.container().contains("mov") && !self.extent.fragmented;
+        let listed = has_table.then(|| input.indexed_packets(stream.index));
+        let listed = listed.filter(|(expected, got)| got < expected).map(|(e, g)| (e, g, Unit::Frames));
+        match listed.or(self.missing_bytes()) {
+            Some((expected, got, unit)) => {
                 if refuse || found == 0 {
-                    return Err(Error::Truncated { path: path(), expected, got });
+                    return Err(Error::Truncated { path: path(), expected, got, unit });
                 }
-                scan.warnings.push(Warning::Truncated { expected, got });
+                scan.warnings.push(Warning::Truncated { expected, got, unit });
             }
-            _ if corrupt > 0 => {
-                let decoded = found + corrupt;
-                if refuse || found == 0 {
-                    return Err(Error::Damaged { path: path(), damaged: corrupt, decoded });
+            None if corrupt > 0 => {
+                let unit = Unit::Packets;
+                if refuse {
+                    return Err(Error::Damaged { path: path(), damaged: corrupt, read: found, unit });
                 }
-                scan.warnings.push(Warning::Damaged { damaged: corrupt, decoded });
+                scan.warnings.push(Warning::Damaged { damaged: corrupt, read: found, unit });
             }
-            _ => match stopped {
+            None => match stopped {
                 Some(source) if found == 0 => return Err(Error::Corrupt { path: path(), source }),
                 Some(source) if refuse => return Err(self.libav("read on in", source)),
                 Some(source) => {
@@ -162,12 +174,13 @@ impl<'a> Job<'a> {
         let pass = self.pass(input, &stream, &order, None, false)?;
         let frames = pass.times.len();
         if frames == 0 {
-            return Err(Error::NoFrames { path: self.path.to_owned() });
+            return Err(self.cut_short().unwrap_or_else(|| Error::NoFrames { path: self.path.to_owned() }));
         }
+        let damage = pass.damage();
         let (timeline, no_times) = Timeline::of_frames(pass.times, &stream);
         let mut info = survey.info;
         info.warnings.push(Warning::CountedByDecoding { packets, frames });
-        info.warnings.extend(no_times);
+        info.warnings.extend(damage.into_iter().chain(no_times));
         set_times(&mut info, &timeline);
         Ok(Survey { info, timeline })
     }
@@ -190,8 +203,11 @@ impl<'a> Job<'a> {
             return Ok(None);
         }
         let mut warnings = survey.info.warnings.clone();
-        if pass.damaged > 0 {
-            warnings.push(Warning::Damaged { damaged: pass.damaged, decoded: pass.times.len() });
+        warnings.extend(pass.damage().filter(|damage| !warnings.contains(damage)));
+        let size = |frame: &Frame| (frame.width(), frame.height());
+        let mut sizes = pass.frames.values().map(size);
+        if sizes.next().is_some_and(|first| sizes.any(|size| size != first)) {
+            warnings.push(Warning::SizeChanges);
         }
         let clips = plans.clips(self.path, pass.frames, &seconds)?;
         Ok(Some(Decoded { clips, info: survey.info.clone(), warnings }))
@@ -228,6 +244,7 @@ impl<'a> Job<'a> {
         loop {
             self.check_time()?;
             match input.read(stream.index, &mut packet) {
+                Ok(true) if self.lacks(&packet) => continue,
                 Ok(true) => {}
                 Err(error) if error.code == AVERROR_EXIT => return Err(self.late()),
                 // The survey met the same end, and reported it.
@@ -238,7 +255,7 @@ impl<'a> Job<'a> {
                 decoder.skip_unreferenced(!index.is_some_and(|index| sink.wants(index)));
             }
             if decoder.send(Some(&packet)).is_err() {
-                sink.pass.damaged += 1;
+                sink.pass.refused += 1;
             }
             if sink.drain(&mut decoder)? {
                 return self.verdict(sink.pass);
@@ -247,8 +264,8 @@ impl<'a> Job<'a> {
         // A decoder that fails at its end is asked again, as it may hold more; but not for ever.
         if decoder.send(None).is_ok() {
             for _ in 0..64 {
-                let damaged = sink.pass.damaged;
-                if sink.drain(&mut decoder)? || sink.pass.damaged == damaged {
+                let refused = sink.pass.refused;
+                if sink.drain(&mut decoder)? || sink.pass.refused == refused {
                     break;
                 }
             }
@@ -257,11 +274,30 @@ impl<'a> Job<'a> {
     }
 
     fn verdict(&self, pass: Pass) -> Result<Pass, Error> {
-        if pass.damaged > 0 && self.options.damaged == Damaged::Refuse {
-            let (path, damaged, decoded) = (self.path.to_owned(), pass.damaged, pass.times.len());
-            return Err(Error::Damaged { path, damaged, decoded });
+        match pass.damage() {
+            Some(Warning::Damaged { damaged, read, unit }) if self.options.damaged == Damaged::Refuse => {
+                Err(Error::Damaged { path: self.path.to_owned(), damaged, read, unit })
+            }
+            _ => Ok(pass),
         }
-        Ok(pass)
+    }
+
+    /// Whether `packet` is the torn one at the end of a file that was cut, of which no frame is made.
+    fn lacks(&self, packet: &Packet) -> bool {
+        self.extent.is_cut() && packet.is_corrupt()
+    }
+
+    /// Bytes that the file should have and has, where it has fewer.
+    fn missing_bytes(&self) -> Option<(usize, usize, Unit)> {
+        let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+        let Extent { got, expected, .. } = self.extent;
+        self.extent.is_cut().then(|| (bytes(expected), bytes(got), Unit::Bytes))
+    }
+
+    /// That the file lacks bytes, which explains whatever else is wrong with it.
+    fn cut_short(&self) -> Option<Error> {
+        let (expected, got, unit) = self.missing_bytes()?;
+        Some(Error::Truncated { path: self.path.to_owned(), expected, got, unit })
     }
 
     fn check_pixels(&self, width: usize, height: usize) -> Result<(), Error> {
@@ -320,7 +356,7 @@ impl Sink<'_> {
                 Ok(false) => return Ok(false),
                 Ok(true) => {}
                 Err(_) => {
-                    self.pass.damaged += 1;
+                    self.pass.refused += 1;
                     return Ok(false);
                 }
             }

@@ -7,7 +7,7 @@ use std::{fs, path::Path, time::Duration};
 
 use common::{clip, picture, video};
 use squbed_core::Sampling;
-use squbed_video::{Damaged, DecodeOptions, EncodeOptions, Error, Limits, Warning, decode, encode, probe};
+use squbed_video::{Damaged, DecodeOptions, EncodeOptions, Error, Limits, Unit, Warning, decode, encode, probe};
 
 fn open(bytes: &[u8], name: &str) -> Error {
     let folder = tempfile::tempdir().unwrap();
@@ -32,7 +32,8 @@ fn a_missing_file() {
 
 #[test]
 fn garbage_and_nothing() {
-    assert!(matches!(open(b"", "empty.mp4"), Error::Corrupt { .. }));
+    let empty = open(b"", "empty.mp4");
+    assert!(matches!(empty, Error::Empty { .. }) && empty.to_string().ends_with("is empty: it has 0 bytes"));
     let garbage: Vec<u8> = (0..20_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     assert!(matches!(open(&garbage, "garbage.mp4"), Error::Corrupt { .. }));
     assert!(matches!(open(b"a text about a video", "text.mp4"), Error::Corrupt { .. }));
@@ -44,8 +45,14 @@ fn a_file_without_its_table() {
     let whole = folder.path().join("whole.mp4");
     small(&whole, 20);
     let bytes = fs::read(&whole).unwrap();
-    // Our mp4 has its table (moov) at the end, so half the file has none.
-    assert!(matches!(open(&bytes[..bytes.len() / 2], "half.mp4"), Error::Corrupt { .. }));
+    // Our mp4 has its table (moov) at the end, so half the file has none; its largest box tells what it lacks.
+    let error = open(&bytes[..bytes.len() / 2], "half.mp4");
+    let Error::Truncated { expected, got, unit: Unit::Bytes, .. } = error else { panic!("{error}") };
+    assert!(got == bytes.len() / 2 && got < expected && expected < bytes.len(), "{got} {expected}");
+    // Without the table and otherwise whole, as a recording is left that was broken off.
+    let table = bytes.windows(4).position(|w| w == b"moov").unwrap() - 4;
+    let error = open(&bytes[..table], "broken-off.mp4");
+    assert!(matches!(error, Error::Corrupt { .. }) && error.to_string().contains("header is missing"), "{error}");
 }
 
 #[test]
@@ -110,16 +117,17 @@ fn a_file_cut_short() {
     fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
 
     let error = decode(&path, &[Sampling::Uniform(4)], &DecodeOptions::default()).unwrap_err();
-    let Error::Truncated { expected: 250, got, .. } = error else { panic!("{error}") };
+    let Error::Truncated { expected: 250, got, unit: Unit::Frames, .. } = error else { panic!("{error}") };
     assert!((20..240).contains(&got), "{got}");
 
     let info = probe(&path).unwrap();
-    assert_eq!(info.warnings, [Warning::Truncated { expected: 250, got }]);
+    let warning = Warning::Truncated { expected: 250, got, unit: Unit::Frames };
+    assert_eq!(info.warnings, std::slice::from_ref(&warning));
     assert!(info.frames.abs_diff(got) <= 1, "{} of {got}", info.frames);
     let options = DecodeOptions { damaged: Damaged::Warn, ..DecodeOptions::default() };
     let decoded = decode(&path, &[Sampling::Uniform(4)], &options).unwrap();
     assert_eq!(decoded.clips[0].frames().len(), 4);
-    assert!(decoded.warnings.contains(&Warning::Truncated { expected: 250, got }));
+    assert!(decoded.warnings.contains(&warning));
 }
 
 #[test]

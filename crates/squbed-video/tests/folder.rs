@@ -38,7 +38,7 @@ fn pictures_are_frames_in_the_order_of_their_numbers() {
 #[test]
 fn a_folder_without_pictures() {
     let folder = tempfile::tempdir().unwrap();
-    assert!(matches!(probe(folder.path()), Err(Error::NoFrames { .. })));
+    assert!(matches!(probe(folder.path()), Err(Error::NoPictures { .. })));
 }
 
 #[test]

@@ -10,6 +10,7 @@ pub mod ablation;
 pub mod accuracy;
 pub mod baseline;
 pub mod calibrate;
+pub mod decode_speed;
 pub mod demo;
 pub mod embed;
 mod error;
