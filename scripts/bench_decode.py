@@ -3,10 +3,10 @@
     pip install av pillow numpy
     cargo build --release -p squbed-cli            # or, much faster to build and with the same code:
     cargo build --release -p squbed-video --example decode_speed
-    python scripts/bench_decode.py --program target/release/examples/decode_speed
+    python scripts/bench_decode.py --program target/release/examples/decode_speed --footage ~/.cache/squbed/test-videos
 
-Makes clips with ffmpeg and x264 (1280×704, 5 s at 16 frames a second, B-frames) where they are absent. Both
-sides take 12 frames of each, at the centres of 12 equal segments, bring the shorter side to 224 pixels
+Makes clips with ffmpeg and x264 (1280×704, 5 s at 16 frames a second, B-frames) where they are absent, of
+footage if there is some and of drawn pictures. Both sides take 12 frames of each, at the centres of 12 equal segments, bring the shorter side to 224 pixels
 (bicubic) and cut out the middle, with one decoder thread a clip and N clips in parallel: threads here,
 processes for Python. They run in turn; what is printed is the median of the rounds' ratios and its range.
 The ratio of processor seconds stands beside that of wall time, because other programs disturb it less.
@@ -29,21 +29,33 @@ FRAMES, SIDE, SIZE, RATE, SECONDS = 12, 224, "1280x704", 16, 5
 MEAN, MOST = 0.01, 2
 
 
-def clip(folder, i):
-    """A moving picture with detail of its own, as x264 writes it by default but with three B-frames in a row."""
-    path = folder / f"clip-{i:02}.mp4"
+def clip(folder, i, footage):
+    """A clip as x264 writes it by default but with three B-frames in a row: footage where there is any, and
+    drawn pictures."""
+    drawn = [
+        f"mandelbrot=size={SIZE}:rate={RATE}:start_scale={3 / (i + 1)}",
+        f"life=size=320x176:rate={RATE}:mold=10:ratio=0.1:seed={i}:death_color=#C83232:life_color=#00ff00,scale=1280:704",
+        f"testsrc2=size={SIZE}:rate={RATE}",
+    ]
+    kinds = [*footage, *drawn]
+    kind = kinds[i % len(kinds)]
+    path = folder / f"clip-{i:02}-{kind.stem if isinstance(kind, pathlib.Path) else kind.split('=')[0]}.mp4"
     if not path.exists():
-        kinds = [
-            f"testsrc2=size={SIZE}:rate={RATE}",
-            f"mandelbrot=size={SIZE}:rate={RATE}:start_scale={3 / (i + 1)}",
-            f"gradients=size={SIZE}:rate={RATE}:speed=0.05:seed={i},noise=alls=12:allf=t:all_seed={i}",
-            f"life=size=320x176:rate={RATE}:mold=10:ratio=0.1:seed={i}:death_color=#C83232:life_color=#00ff00,scale=1280:704",
-        ]
-        command = ["ffmpeg", "-v", "error", "-nostdin", "-f", "lavfi", "-i", kinds[i % len(kinds)], "-t", str(SECONDS)]
-        command += ["-c:v", "libx264", "-preset", "medium", "-crf", "23", "-bf", "3", "-pix_fmt", "yuv420p", "-threads", "1"]
+        width, height = SIZE.split("x")
+        fit = f"fps={RATE},scale={width}:{height}:force_original_aspect_ratio=increase,crop={width}:{height}"
+        source = ["-i", str(kind), "-vf", fit] if isinstance(kind, pathlib.Path) else ["-f", "lavfi", "-i", kind]
+        command = ["ffmpeg", "-v", "error", "-nostdin", *source, "-t", str(SECONDS), "-an", "-c:v", "libx264"]
+        command += ["-preset", "medium", "-crf", "23", "-bf", "3", "-pix_fmt", "yuv420p", "-threads", "1"]
         subprocess.run([*command, "-y", str(path.with_suffix(".part.mp4"))], check=True)
         path.with_suffix(".part.mp4").rename(path)
     return path
+
+
+def b_frames(path):
+    """The share of B-frames, which is what can be left out."""
+    command = ["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", "frame=pict_type", "-of", "csv=p=0"]
+    kinds = subprocess.run([*command, str(path)], check=True, capture_output=True, text=True).stdout.replace(",", "").split()
+    return round(kinds.count("B") / len(kinds), 2)
 
 
 def python_side(path):
@@ -118,7 +130,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--program", type=pathlib.Path, required=True, help="squbed or the example decode_speed")
     parser.add_argument("--clips", type=pathlib.Path, help="folder of the clips; a temporary one where not given")
-    parser.add_argument("--number", type=int, default=8, help="clips")
+    parser.add_argument("--footage", type=pathlib.Path, help="folder of real mp4 files to cut clips from, such as the test videos")
+    parser.add_argument("--number", type=int, default=6, help="clips")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--out", type=pathlib.Path, help="write the figures here as JSON")
@@ -129,11 +142,13 @@ def main():
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.clips or pathlib.Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        clips = [clip(folder, i) for i in range(options.number)]
+        footage = sorted(options.footage.glob("*.mp4")) if options.footage else []
+        clips = [clip(folder, i, footage) for i in range(options.number)]
         dump = pathlib.Path(temporary) / "pictures.rgb"
         run_program(options.program, 1, clips, dump)
         equal = compare(dump.read_bytes(), run_python(None, clips)[2])
         print(f"pictures: mean difference {equal['mean']}, most {equal['most']} grey levels")
+        clips_made = {path.stem: {"kilobytes": path.stat().st_size // 1000, "b_frames": b_frames(path)} for path in clips}
         by_threads = {}
         for threads in options.threads:
             rounds = []
@@ -167,6 +182,7 @@ def main():
             "python": platform.python_version(),
         },
         "difference_of_pictures": equal,
+        "clips": clips_made,
         "in_parallel": by_threads,
     }
     if options.out:

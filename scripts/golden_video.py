@@ -100,6 +100,17 @@ def quarters(picture):
     return [[round(float(value), 3) for value in part.reshape(-1, 3).mean(0)] for part in parts]
 
 
+def command_line(path, frames):
+    """The frames as rgb24 by FFmpeg's command line; none where their size changes."""
+    sizes = {(f.width, f.height) for f in frames}
+    if len(sizes) > 1:
+        return None
+    command = ["ffmpeg", "-v", "error", "-nostdin", "-i", str(path), "-vf", "scale=flags=bilinear", "-vsync", "passthrough"]
+    raw = subprocess.run([*command, "-pix_fmt", "rgb24", "-f", "rawvideo", "-"], check=True, capture_output=True).stdout
+    ((width, height),) = sizes
+    return numpy.frombuffer(raw, numpy.uint8).reshape(len(frames), height, width, 3)
+
+
 def describe(path):
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
@@ -108,16 +119,20 @@ def describe(path):
         base = stream.time_base
         chosen = sorted({0, len(frames) // 2, len(frames) - 1})
         pictures = {i: frames[i].to_ndarray(format="rgb24") for i in chosen}
-        times = [None if f.pts is None else f.pts for f in frames]
+        cli = command_line(path, frames)
         return {
             "codec": stream.codec_context.codec.canonical_name,
             "pix_fmt": frames[0].format.name,
             "frames": len(frames),
             "time_base": f"{base.numerator}/{base.denominator}",
-            "pts": times,
-            "sizes": sorted({(f.width, f.height) for f in frames}),
+            "pts": [f.pts for f in frames],
             "pictures": [
-                {"index": i, "size": [frames[i].width, frames[i].height], "quarters": quarters(pictures[i])}
+                {
+                    "index": i,
+                    "size": [frames[i].width, frames[i].height],
+                    "quarters": quarters(pictures[i]),
+                    "quarters_cli": None if cli is None else quarters(cli[i]),
+                }
                 for i in chosen
             ],
         }
@@ -134,7 +149,7 @@ def main():
     golden = {
         "tools": {"ffmpeg": tool, "pyav": av.__version__, "numpy": numpy.__version__},
         "notes": "Frames as PyAV decodes them on one thread, not turned; means of the quarters (top left, top "
-        "right, bottom left, bottom right) of its rgb24.",
+        "right, bottom left, bottom right) of its rgb24, and of that of FFmpeg's command line (bilinear chroma).",
         "videos": {path.name: describe(path) for path in videos},
     }
     lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(video)}" for name, video in golden["videos"].items())

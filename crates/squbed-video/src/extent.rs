@@ -44,8 +44,8 @@ impl Extent {
     /// The boxes of an mp4 or a mov, one behind the other: length, name, contents (ISO/IEC 14496-12, 4.2).
     fn walk_boxes(&mut self, file: &mut File) -> io::Result<()> {
         const NAMES: [&[u8; 4]; 12] = [
-            b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"uuid", b"styp", b"sidx", b"moof",
-            b"mfra",
+            b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"uuid", b"styp", b"sidx",
+            b"moof", b"mfra",
         ];
         let mut at = 0;
         while at < self.got {
@@ -85,9 +85,8 @@ fn segment_end(file: &mut File) -> io::Result<Option<u64>> {
     let Some(segment) = head.get(at..).filter(|rest| rest.starts_with(&[0x18, 0x53, 0x80, 0x67])) else {
         return Ok(None);
     };
-    let end = ebml_length(&segment[4..]).and_then(|(length, width)| {
-        length?.checked_add((at + 4 + width) as u64)
-    });
+    let end =
+        ebml_length(&segment[4..]).and_then(|(length, width)| length?.checked_add((at + 4 + width) as u64));
     Ok(end)
 }
 
@@ -151,7 +150,10 @@ mod tests {
     fn a_segment_tells_its_end() {
         let file = b"\x1a\x45\xdf\xa3\x82ab\x18\x53\x80\x67\x01\0\0\0\0\0\x01\0rest";
         assert_eq!(extent(file), Extent { got: 23, expected: 19 + 256, fragmented: false });
-        assert_eq!(extent(b"\x1a\x45\xdf\xa3\x82ab\x18\x53\x80\x67\x01\xff\xff\xff\xff\xff\xff\xff").expected, 0);
+        assert_eq!(
+            extent(b"\x1a\x45\xdf\xa3\x82ab\x18\x53\x80\x67\x01\xff\xff\xff\xff\xff\xff\xff").expected,
+            0
+        );
         for length in 0..12 {
             assert_eq!(extent(&file[..length]).expected, 0);
         }

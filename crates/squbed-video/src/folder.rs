@@ -147,6 +147,7 @@ fn describe(
         first_pts: 0,
         last_pts: ((pictures.len() - 1) as f64 * tick).round() as i64,
         rotation: 0,
+        mirrored: false,
         has_audio: false,
         container: "folder".to_owned(),
         warnings: has_alpha.then_some(Warning::AlphaDropped).into_iter().collect(),

@@ -35,6 +35,8 @@ pub struct VideoInfo {
     /// Degrees by which the stored picture is turned clockwise for showing: 0, 90, 180 or 270.
     /// Decoded frames are already turned.
     pub rotation: u32,
+    /// Whether the stored picture is mirrored left to right before it is turned.
+    pub mirrored: bool,
     /// Whether the file has sound.
     pub has_audio: bool,
     /// The container, as FFmpeg has it: `mov,mp4,m4a,3gp,3g2,mj2`; `folder` for a folder of pictures.

@@ -37,6 +37,8 @@ mod file;
 mod orientation;
 #[cfg(feature = "ffmpeg")]
 mod scan;
+#[cfg(feature = "ffmpeg")]
+mod source;
 #[cfg(not(feature = "ffmpeg"))]
 mod without;
 #[cfg(not(feature = "ffmpeg"))]

@@ -16,7 +16,7 @@ use std::{
 use cpu_time::ProcessTime;
 use serde::Serialize;
 use squbed_core::{Frame, Sampling};
-use squbed_frame::{CropRule, Filter, center_crop, resize_shorter_side};
+use squbed_frame::{CropRule, Filter, resize_and_crop};
 use squbed_video::{DecodeOptions, decode};
 
 /// Why a measurement cannot be made.
@@ -116,11 +116,15 @@ impl DecodeSpeed {
     fn pictures(&self, file: &Path) -> Result<Vec<Frame>, DecodeSpeedError> {
         let decoded = decode(file, &[Sampling::Uniform(self.frames)], &DecodeOptions::default())?;
         let frames = decoded.clips.iter().flat_map(squbed_core::Clip::frames);
-        frames.map(|frame| self.picture(frame).map_err(|source| DecodeSpeedError::Resize { path: file.to_owned(), source })).collect()
+        frames
+            .map(|frame| {
+                self.picture(frame)
+                    .map_err(|source| DecodeSpeedError::Resize { path: file.to_owned(), source })
+            })
+            .collect()
     }
 
     fn picture(&self, frame: &Frame) -> Result<Frame, squbed_frame::Error> {
-        let small = resize_shorter_side(frame, self.side, Filter::Bicubic)?;
-        center_crop(&small, self.side, self.side, CropRule::Floor)
+        resize_and_crop(frame, self.side, (self.side, self.side), Filter::Bicubic, CropRule::Floor)
     }
 }
