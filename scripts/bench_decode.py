@@ -43,7 +43,7 @@ def clip(folder, i, footage):
     if not path.exists():
         width, height = SIZE.split("x")
         fit = f"fps={RATE},scale={width}:{height}:force_original_aspect_ratio=increase,crop={width}:{height}"
-        source = ["-i", str(kind), "-vf", fit] if isinstance(kind, pathlib.Path) else ["-f", "lavfi", "-i", kind]
+        source = ["-stream_loop", "-1", "-i", str(kind), "-vf", fit] if isinstance(kind, pathlib.Path) else ["-f", "lavfi", "-i", kind]
         command = ["ffmpeg", "-v", "error", "-nostdin", *source, "-t", str(SECONDS), "-an", "-c:v", "libx264"]
         command += ["-preset", "medium", "-crf", "23", "-bf", "3", "-pix_fmt", "yuv420p", "-threads", "1"]
         subprocess.run([*command, "-y", str(path.with_suffix(".part.mp4"))], check=True)
@@ -119,6 +119,13 @@ def spread(values):
     return {"median": round(statistics.median(values), 3), "least": round(min(values), 3), "most": round(max(values), 3)}
 
 
+def rates(rounds, clips):
+    return {
+        "clips_per_s": spread([clips / seconds for seconds, _ in rounds]),
+        "cpu_s_per_clip": spread([cpu / clips for _, cpu in rounds]),
+    }
+
+
 def processor():
     for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines() if os.path.exists("/proc/cpuinfo") else []:
         if line.startswith("model name"):
@@ -159,10 +166,9 @@ def main():
                     ours = run_program(options.program, threads, clips, None)
                     theirs = run_python(pool, clips)[:2]
                     rounds.append({"squbed": ours, "python": theirs})
-            rate = lambda side, i: spread([len(clips) / r[side][0] for r in rounds]) if i == 0 else spread([r[side][1] / len(clips) for r in rounds])
             by_threads[threads] = {
-                "squbed": {"clips_per_s": rate("squbed", 0), "cpu_s_per_clip": rate("squbed", 1)},
-                "pyav_pillow": {"clips_per_s": rate("python", 0), "cpu_s_per_clip": rate("python", 1)},
+                "squbed": rates([r["squbed"] for r in rounds], len(clips)),
+                "pyav_pillow": rates([r["python"] for r in rounds], len(clips)),
                 "wall_ratio": spread([r["python"][0] / r["squbed"][0] for r in rounds]),
                 "cpu_ratio": spread([r["python"][1] / r["squbed"][1] for r in rounds]),
             }
@@ -186,7 +192,7 @@ def main():
         "in_parallel": by_threads,
     }
     if options.out:
-        options.out.write_text(json.dumps(result, indent=1) + "\n")
+        options.out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
 
 
 class NoPool:

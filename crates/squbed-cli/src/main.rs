@@ -12,7 +12,9 @@ use std::{io::Write, panic, process::ExitCode};
 use clap::{Args, Parser, Subcommand};
 use squbed::Fault;
 
-use commands::{calibrate, demo, devices, embed, estimate, models, probe, run, sim, sources, stats, vmf};
+use commands::{
+    bench, calibrate, demo, devices, embed, estimate, models, probe, run, sim, sources, stats, vmf,
+};
 
 /// Uncertainty of text-to-video models: S-QUBED on Candle.
 #[derive(Parser)]
@@ -79,6 +81,9 @@ enum Command {
     /// Rank statistics.
     #[command(subcommand)]
     Stats(stats::Stats),
+    /// How fast this machine works.
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Devices that encoders can run on.
     Devices,
 }
@@ -128,6 +133,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Done> {
         Command::Models(c) => c.run(&common),
         Command::Vmf(c) => c.run(&common),
         Command::Stats(c) => c.run(&common),
+        Command::Bench(c) => c.run(&common),
         Command::Devices => devices::run(&common),
     }
 }

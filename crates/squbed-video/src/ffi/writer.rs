@@ -1,5 +1,5 @@
 use std::{
-    ffi::{CString, c_int, c_void},
+    ffi::{CStr, CString, c_int, c_void},
     path::Path,
     ptr,
 };
@@ -172,10 +172,16 @@ impl Writer {
             if spec.codec == crate::Codec::H264 {
                 av_dict_set(&mut options, c"preset".as_ptr(), c"medium".as_ptr(), 0);
             }
+            let has = |option: &CStr| {
+                !codec.priv_data.is_null()
+                    && !av_opt_find(codec.priv_data, option.as_ptr(), ptr::null(), 0, 0).is_null()
+            };
+            if has(c"x265-params") {
+                // x265 writes to stderr by itself.
+                av_dict_set(&mut options, c"x265-params".as_ptr(), c"log-level=none".as_ptr(), 0);
+            }
             if let Some(quality) = spec.quality {
-                let rated = !codec.priv_data.is_null()
-                    && !av_opt_find(codec.priv_data, c"crf".as_ptr(), ptr::null(), 0, 0).is_null();
-                if rated {
+                if has(c"crf") {
                     let crf = CString::new(quality.to_string()).unwrap_or_default();
                     av_dict_set(&mut options, c"crf".as_ptr(), crf.as_ptr(), 0);
                 } else {
