@@ -13,7 +13,9 @@ use std::{panic, process::ExitCode};
 use clap::{Args, Parser, Subcommand};
 use squbed::Fault;
 
-use commands::{calibrate, demo, devices, embed, estimate, models, probe, run, sim, sources, stats, vmf};
+use commands::{
+    bench, calibrate, demo, devices, embed, estimate, models, probe, run, sim, sources, stats, vmf,
+};
 
 /// Variables that decide where models are and come from, for `--help`.
 const ENVIRONMENT: &str = "\
@@ -87,6 +89,9 @@ enum Command {
     /// Rank statistics.
     #[command(subcommand)]
     Stats(stats::Stats),
+    /// How fast this machine works.
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Devices that encoders can run on.
     Devices,
 }
@@ -136,6 +141,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Done> {
         Command::Models(c) => c.run(&common),
         Command::Vmf(c) => c.run(&common),
         Command::Stats(c) => c.run(&common),
+        Command::Bench(c) => c.run(&common),
         Command::Devices => devices::run(&common),
     }
 }

@@ -301,6 +301,26 @@ fn cut_weights_and_rows_without_direction_are_named_with_the_remedy() {
 }
 
 #[test]
+fn decoding_is_measured_and_its_pictures_can_be_had() {
+    let video = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/video/made/h264-bframes.mp4");
+    let folder = tempfile::tempdir().unwrap();
+    let pictures = folder.path().join("pictures.rgb");
+    let options = ["--frames", "3", "--side", "32", "--threads", "2", "--format", "json"];
+    let words = ["bench", "decode", video, video, "--pictures", text(&pictures)];
+    let result = json(&[&words[..], &options].concat());
+    assert_eq!((&result["clips"], &result["frames"], &result["threads"]), (&2.into(), &6.into(), &2.into()));
+    for key in ["clips_per_s", "frames_per_s", "seconds", "cpu_s"] {
+        assert!(result[key].as_f64().is_some_and(|value| value > 0.0), "{key}: {result}");
+    }
+    let bytes = fs::read(&pictures).unwrap();
+    assert_eq!(bytes.len(), 2 * 3 * 32 * 32 * 3);
+    let (first, second) = bytes.split_at(bytes.len() / 2);
+    assert!(first == second && first[..32 * 32 * 3] != first[32 * 32 * 3..2 * 32 * 32 * 3]);
+    let (code, message) = failure(&["bench", "decode", "nowhere.mp4"]);
+    assert!(code == 1 && message.contains("nowhere.mp4"), "{message}");
+}
+
+#[test]
 fn task_errors_name_row_and_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let (tasks, out) = (folder.path().join("tasks.jsonl"), folder.path().join("out.jsonl"));

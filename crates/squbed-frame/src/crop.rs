@@ -15,7 +15,7 @@ pub enum CropRule {
 
 impl CropRule {
     /// The first kept row or column for a margin of `d` pixels.
-    fn offset(self, d: usize) -> usize {
+    pub(crate) fn offset(self, d: usize) -> usize {
         let half = d / 2;
         match self {
             Self::Floor => half,

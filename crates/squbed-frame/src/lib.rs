@@ -23,4 +23,4 @@ mod resize;
 
 pub use crop::{CropRule, center_crop};
 pub use error::Error;
-pub use resize::{Filter, resize, resize_shorter_side};
+pub use resize::{Filter, resize, resize_and_crop, resize_shorter_side};

@@ -4,6 +4,8 @@
 //! whole numbers throughout, so the order of the additions does not matter and the result is the same
 //! on every processor. The order of the passes does matter; it is that of Pillow 13.
 
+use std::ops::Range;
+
 /// Bits behind the point of a weight: 32 less 8 for the pixel and 2 for overshoot and sign.
 const FRACTION: u32 = 22;
 /// One half, so that cutting the fraction off rounds.
@@ -39,8 +41,23 @@ impl Kernel {
     }
 }
 
-/// `rgb` of `from` brought to `to`, both as width and height above zero.
-pub(crate) fn resample(rgb: &[u8], from: (usize, usize), to: (usize, usize), kernel: Kernel) -> Vec<u8> {
+/// What to make of a picture.
+pub(crate) struct Target {
+    /// Width and height, above zero.
+    pub(crate) size: (usize, usize),
+    /// The columns and the rows of it that are wanted; the others are not computed.
+    pub(crate) columns: Range<usize>,
+    pub(crate) rows: Range<usize>,
+}
+
+impl Target {
+    pub(crate) fn whole(size: (usize, usize)) -> Self {
+        Self { size, columns: 0..size.0, rows: 0..size.1 }
+    }
+}
+
+/// `rgb` of `from`, width and height above zero, brought to `to`.
+pub(crate) fn resample(rgb: &[u8], from: (usize, usize), to: &Target, kernel: Kernel) -> Vec<u8> {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") {
         // SAFETY: the processor has AVX2.
@@ -53,19 +70,23 @@ pub(crate) fn resample(rgb: &[u8], from: (usize, usize), to: (usize, usize), ker
 /// x86-64 has no such instruction.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn passes_avx2(rgb: &[u8], from: (usize, usize), to: (usize, usize), kernel: Kernel) -> Vec<u8> {
+fn passes_avx2(rgb: &[u8], from: (usize, usize), to: &Target, kernel: Kernel) -> Vec<u8> {
     passes(rgb, from, to, kernel)
 }
 
 #[inline(always)]
-fn passes(rgb: &[u8], from: (usize, usize), to: (usize, usize), kernel: Kernel) -> Vec<u8> {
-    let columns = (from.0 != to.0).then(|| Weights::new(kernel, from.0, to.0));
-    let rows = (from.1 != to.1).then(|| Weights::new(kernel, from.1, to.1));
+fn passes(rgb: &[u8], from: (usize, usize), to: &Target, kernel: Kernel) -> Vec<u8> {
+    // A side that keeps its length is not resampled, unless part of it is left out.
+    let weights = |from: usize, to: usize, wanted: &Range<usize>| {
+        (from != to || *wanted != (0..to)).then(|| Weights::new(kernel, from, to, wanted.clone()))
+    };
+    let columns = weights(from.0, to.size.0, &to.columns);
+    let rows = weights(from.1, to.size.1, &to.rows);
     match (columns, rows) {
-        (Some(columns), Some(rows)) if down_first(from, to) => {
+        (Some(columns), Some(rows)) if down_first(from, to.size) => {
             across(&down(rgb, from.0, &rows), from.0, &columns)
         }
-        (Some(columns), Some(rows)) => down(&across(rgb, from.0, &columns), to.0, &rows),
+        (Some(columns), Some(rows)) => down(&across(rgb, from.0, &columns), to.columns.len(), &rows),
         (Some(columns), None) => across(rgb, from.0, &columns),
         (None, Some(rows)) => down(rgb, from.0, &rows),
         (None, None) => rgb.to_vec(),
@@ -82,19 +103,20 @@ fn down_first(from: (usize, usize), to: (usize, usize)) -> bool {
 /// Which pixels of a line make each pixel of the resampled line, and how much of each.
 struct Weights {
     /// The first pixel, and where its weight stands.
-    spans: Vec<(usize, std::ops::Range<usize>)>,
+    spans: Vec<(usize, Range<usize>)>,
     weights: Vec<i32>,
 }
 
 impl Weights {
-    fn new(kernel: Kernel, from: usize, to: usize) -> Self {
+    /// For the `wanted` ones of `to` pixels.
+    fn new(kernel: Kernel, from: usize, to: usize, wanted: Range<usize>) -> Self {
         let scale = from as f64 / to as f64;
         let stretch = scale.max(1.0);
         let support = kernel.support() * stretch;
-        let mut spans = Vec::with_capacity(to);
+        let mut spans = Vec::with_capacity(wanted.len());
         let mut weights = Vec::new();
         let mut line = Vec::new();
-        for i in 0..to {
+        for i in wanted {
             let centre = (i as f64 + 0.5) * scale;
             // A cast to an unsigned number cuts the fraction off and turns what is below zero to zero.
             let first = (centre - support + 0.5) as usize;
@@ -110,9 +132,16 @@ impl Weights {
         Self { spans, weights }
     }
 
-    /// The first pixel and the weights of each pixel of the resampled line.
+    /// The pixels that are used at all.
+    fn used(&self) -> Range<usize> {
+        let first = self.spans.first().map_or(0, |(first, _)| *first);
+        first..self.spans.last().map_or(first, |(last, span)| last + span.len())
+    }
+
+    /// The first pixel, counted from the first one used, and the weights of each pixel of the resampled line.
     fn iter(&self) -> impl Iterator<Item = (usize, &[i32])> {
-        self.spans.iter().map(|(first, span)| (*first, &self.weights[span.clone()]))
+        let origin = self.used().start;
+        self.spans.iter().map(move |(first, span)| (first - origin, &self.weights[span.clone()]))
     }
 }
 
@@ -125,17 +154,19 @@ fn across(rgb: &[u8], width: usize, weights: &Weights) -> Vec<u8> {
     for band in rgb.chunks(BAND * width * 3) {
         // Where rows are columns, whole lines are added up, which is what vector code does best.
         let height = band.len() / (width * 3);
-        result.extend(transpose(&down(&transpose(band, width), height, weights), height));
+        let lines = lines(&transpose(band, width, weights.used()), height, weights);
+        result.extend(transpose(&lines, height, 0..height));
     }
     result
 }
 
-/// Turns rows of `width` pixels into columns.
+/// Turns rows of `width` pixels, `part` of each, into columns.
 #[inline(always)]
-fn transpose(rgb: &[u8], width: usize) -> Vec<u8> {
+fn transpose(rgb: &[u8], width: usize, part: Range<usize>) -> Vec<u8> {
     let height = rgb.len() / (width * 3);
-    let mut result = vec![0; rgb.len()];
+    let mut result = vec![0; part.len() * height * 3];
     for (y, row) in rgb.chunks_exact(width * 3).enumerate() {
+        let row = &row[part.start * 3..part.end * 3];
         for (pixel, column) in row.chunks_exact(3).zip(result.chunks_exact_mut(height * 3)) {
             column[y * 3..y * 3 + 3].copy_from_slice(pixel);
         }
@@ -146,6 +177,12 @@ fn transpose(rgb: &[u8], width: usize) -> Vec<u8> {
 /// Resamples each column.
 #[inline(always)]
 fn down(rgb: &[u8], width: usize, weights: &Weights) -> Vec<u8> {
+    lines(&rgb[weights.used().start * width * 3..], width, weights)
+}
+
+/// Adds up lines of `width` pixels, the first of which is the first that is used.
+#[inline(always)]
+fn lines(rgb: &[u8], width: usize, weights: &Weights) -> Vec<u8> {
     let bytes = width * 3;
     let mut result = vec![0; bytes * weights.spans.len()];
     let mut sums = vec![0; bytes];
@@ -182,7 +219,7 @@ mod tests {
     #[test]
     fn weights_of_small_lines() {
         let fractions = |kernel, from, to| {
-            let weights = Weights::new(kernel, from, to);
+            let weights = Weights::new(kernel, from, to, 0..to);
             let line = |(first, weights): (usize, &[i32])| {
                 (first, weights.iter().map(|&w| f64::from(w) / f64::from(1 << FRACTION)).collect::<Vec<_>>())
             };
@@ -210,7 +247,8 @@ mod tests {
         let rgb: Vec<u8> = (0u32..37 * 23 * 3).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         for kernel in [Kernel::Triangle, Kernel::Cubic] {
             for to in [(11, 7), (80, 51), (1, 1), (37, 5)] {
-                assert_eq!(resample(&rgb, (37, 23), to, kernel), passes(&rgb, (37, 23), to, kernel));
+                let to = Target::whole(to);
+                assert_eq!(resample(&rgb, (37, 23), &to, kernel), passes(&rgb, (37, 23), &to, kernel));
             }
         }
     }

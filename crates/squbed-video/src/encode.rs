@@ -10,7 +10,7 @@ use squbed_core::Frame;
 
 use crate::{
     Codec, EncodeOptions, Error,
-    ffi::{Writer, WriterSpec, has_encoder},
+    ffi::{Writer, WriterSpec, encoders, has_encoder},
 };
 
 /// The longest side that is encoded, which H.264 and MPEG-4 both take.
@@ -52,14 +52,15 @@ fn spec(path: &Path, first: &Frame, options: &EncodeOptions) -> Result<WriterSpe
     let fps = positive(options.fps.0)
         .zip(positive(options.fps.1))
         .ok_or_else(|| Error::Rate { path: path(), fps: options.fps })?;
-    let codec = options.codec.unwrap_or(if has_encoder(Codec::H264) { Codec::H264 } else { Codec::Mpeg4 });
-    let encoder = codec.encoder();
-    if !has_encoder(codec) {
-        return Err(Error::NoEncoder { path: path(), encoder });
+    let usual = || if has_encoder(Codec::H264.encoder()) { Codec::H264 } else { Codec::Mpeg4 };
+    let codec = options.codec.clone().unwrap_or_else(usual);
+    let encoder = codec.encoder().to_owned();
+    if !has_encoder(&encoder) {
+        return Err(Error::NoEncoder { path: path(), encoder, present: encoders() });
     }
     let (low, high, usual) = codec.quality();
-    let quality = options.quality.unwrap_or(usual);
-    if !(low..=high).contains(&quality) {
+    let quality = options.quality.or(usual);
+    if let Some(quality) = quality.filter(|quality| !(low..=high).contains(quality)) {
         return Err(Error::Quality { path: path(), quality, encoder, low, high });
     }
     Ok(WriterSpec { codec, quality, width: width as i32, height: height as i32, fps })

@@ -2,6 +2,8 @@ use std::{io, path::PathBuf, time::Duration};
 
 use squbed_core::ClipError;
 
+use crate::Unit;
+
 /// Why a video cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -14,14 +16,26 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// A pipe, a socket or a device, which may never end.
+    #[error("{} is no regular file; save the video to a file first", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A file of no bytes.
+    #[error("{} is empty: it has 0 bytes", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
     /// A path that no C library can take.
     #[error("the path {} cannot be given to FFmpeg: it holds a NUL or is not UTF-8", path.display())]
     Path {
         /// The path.
         path: PathBuf,
     },
-    /// No container that FFmpeg knows, or one too damaged to open.
-    #[error("{} is no video, or is damaged from its first bytes on", path.display())]
+    /// No container that FFmpeg knows, or one whose header (an mp4's `moov`) is missing or damaged.
+    #[error("{} is no video, or its header is missing or damaged", path.display())]
     Corrupt {
         /// The file.
         path: PathBuf,
@@ -40,10 +54,16 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
-    /// A video stream, or a folder, without a frame.
-    #[error("{} holds no frame", path.display())]
+    /// A video stream without a whole frame.
+    #[error("{} holds no whole frame", path.display())]
     NoFrames {
-        /// The file or folder.
+        /// The file.
+        path: PathBuf,
+    },
+    /// A folder without a picture.
+    #[error("the folder {} holds no picture; png, jpg, jpeg, bmp and webp are read", path.display())]
+    NoPictures {
+        /// The folder.
         path: PathBuf,
     },
     /// FFmpeg was built without the codec.
@@ -54,25 +74,29 @@ pub enum Error {
         /// Name of the codec.
         codec: String,
     },
-    /// The file ends before its own table of frames does.
-    #[error("{} is cut short: {got} of {expected} frames are there", path.display())]
+    /// The file ends before its own table of frames, or its own statement of length, says.
+    #[error("{} is cut short: {got} of {expected} {unit} are there", path.display())]
     Truncated {
         /// The file.
         path: PathBuf,
-        /// Frames that the file's index lists.
+        /// How many there should be, at least.
         expected: usize,
-        /// Frames that are whole.
+        /// How many are there.
         got: usize,
+        /// Frames where a table lists them, else bytes.
+        unit: Unit,
     },
-    /// Frames that the decoder could not restore.
-    #[error("{} is damaged: {damaged} frames of the {decoded} that were decoded", path.display())]
+    /// Packets that are not whole, or frames that the decoder could not restore.
+    #[error("{} is damaged: {damaged} of the {read} {unit} that were read", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// Frames decoded in part or not at all.
+        /// How many are damaged.
         damaged: usize,
-        /// Frames that came out of the decoder.
-        decoded: usize,
+        /// Of how many that were read; those behind the last frame that was asked for are not.
+        read: usize,
+        /// Packets or frames.
+        unit: Unit,
     },
     /// A frame was asked for that the video does not have.
     #[error("frame {index} of {} was asked for, which has {frames} frames, counted from 0", path.display())]
@@ -154,10 +178,10 @@ pub enum Error {
         /// Rows.
         height: usize,
     },
-    /// All frames of an encoded video have one size.
+    /// All frames of an encoded video, and all pictures of a folder, have one size.
     #[error("frame {index} for {} is {}x{}, the frames before it are {}x{}", path.display(), got.0, got.1, expected.0, expected.1)]
     MixedSizes {
-        /// The file.
+        /// The file to write, or the picture that differs.
         path: PathBuf,
         /// The frame, counted from 0.
         index: usize,
@@ -190,19 +214,21 @@ pub enum Error {
         /// What was given.
         quality: u8,
         /// FFmpeg's encoder.
-        encoder: &'static str,
+        encoder: String,
         /// Best quality.
         low: u8,
         /// Least quality.
         high: u8,
     },
-    /// FFmpeg was built without the encoder.
-    #[error("cannot encode {}: this FFmpeg has no {encoder}", path.display())]
+    /// FFmpeg was built without the encoder, or it is none of video for mp4.
+    #[error("cannot encode {}: this FFmpeg has no encoder `{encoder}` that writes mp4 from yuv420p; it has: {}", path.display(), present.join(", "))]
     NoEncoder {
         /// The file.
         path: PathBuf,
-        /// FFmpeg's encoder.
-        encoder: &'static str,
+        /// FFmpeg's name of the encoder.
+        encoder: String,
+        /// Those that there are.
+        present: Vec<String>,
     },
     /// The finished file cannot be put in its place.
     #[error("cannot write {}", path.display())]

@@ -1,24 +1,26 @@
 //! Probing and decoding video files.
 
-use std::{path::Path, time::Instant};
+use std::{fs::File, path::Path, time::Instant};
 
 use ffmpeg_next::ffi::{AVCodecID, AVERROR_EXIT};
 use squbed_core::{Frame, Sampling};
 
 use crate::{
-    Damaged, DecodeOptions, Decoded, Error, LibavError, VideoInfo, Warning,
+    Damaged, DecodeOptions, Decoded, Error, LibavError, Unit, VideoInfo, Warning,
+    extent::Extent,
     ffi::{Decoder, Input, OpenError, Packet, Picture, Scaler, Stream},
     orientation::Orientation,
     plan::Plans,
     scan::{Pass, Timeline, vp8_is_shown},
+    source::Source,
 };
 
 pub(crate) fn probe(path: &Path, options: &DecodeOptions) -> Result<VideoInfo, Error> {
-    Ok(Job::new(path, options).survey()?.info)
+    Ok(Job::new(path, options)?.survey()?.info)
 }
 
 pub(crate) fn decode(path: &Path, plans: &[Sampling], options: &DecodeOptions) -> Result<Decoded, Error> {
-    let job = Job::new(path, options);
+    let job = Job::new(path, options)?;
     let survey = job.survey()?;
     if let Some(decoded) = job.decode(plans, &survey)? {
         return Ok(decoded);
@@ -33,6 +35,7 @@ pub(crate) fn decode(path: &Path, plans: &[Sampling], options: &DecodeOptions) -
 struct Survey {
     info: VideoInfo,
     timeline: Timeline,
+    source: Source,
 }
 
 /// One file with what bounds the work on it.
@@ -40,37 +43,41 @@ struct Job<'a> {
     path: &'a Path,
     options: &'a DecodeOptions,
     deadline: Instant,
+    extent: Extent,
 }
 
 impl<'a> Job<'a> {
-    fn new(path: &'a Path, options: &'a DecodeOptions) -> Self {
+    fn new(path: &'a Path, options: &'a DecodeOptions) -> Result<Self, Error> {
         let now = Instant::now();
         // A limit beyond what the clock can count is a century, which is none.
         let century = std::time::Duration::from_secs(100 * 365 * 24 * 3600);
         let deadline = now.checked_add(options.limits.time).unwrap_or(now + century);
-        Self { path, options, deadline }
+        // FFmpeg would not say why a file cannot be opened; the standard library does.
+        let extent = File::open(path).and_then(|mut file| Extent::of(&mut file));
+        let extent = extent.map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
+        if extent.got == 0 {
+            return Err(Error::Empty { path: path.to_owned() });
+        }
+        Ok(Self { path, options, deadline, extent })
     }
 
     /// Reads all packets without decoding: the exact count of frames, their times, and what is missing.
     fn survey(&self) -> Result<Survey, Error> {
-        let (mut input, stream) = self.open()?;
-        let mut scan = self.scan(&mut input, &stream)?;
+        let mut source = self.open()?;
+        let mut scan = self.scan(&mut source)?;
+        let stream = &source.stream;
         let warnings = std::mem::take(&mut scan.warnings);
         let packets = scan.shown.len();
-        let timeline = Timeline::of_packets(scan.shown, &stream);
+        let timeline = Timeline::of_packets(scan.shown, stream);
         let found = timeline.is_some();
-        let timeline = timeline.unwrap_or_else(|| Timeline::of_frames(Vec::new(), &stream).0);
-        let survey = Survey { info: describe(&input, &stream, &timeline, warnings), timeline };
-        drop(input);
+        let timeline = timeline.unwrap_or_else(|| Timeline::of_frames(Vec::new(), stream).0);
+        let survey = Survey { info: describe(&source.input, stream, &timeline, warnings), timeline, source };
         let survey = if found { survey } else { self.count(survey, packets)? };
         self.limit("seconds", survey.info.duration_seconds, self.options.limits.duration_seconds)?;
         Ok(survey)
     }
 
-    fn open(&self) -> Result<(Input, Stream), Error> {
-        // FFmpeg would not say why a file cannot be opened; the standard library does.
-        std::fs::File::open(self.path)
-            .map_err(|source| Error::Unreadable { path: self.path.to_owned(), source })?;
+    fn open(&self) -> Result<Source, Error> {
         let path = || self.path.to_owned();
         let limits = &self.options.limits;
         let mut input =
@@ -78,37 +85,41 @@ impl<'a> Job<'a> {
                 OpenError::Path(error) => error,
                 OpenError::Timeout => self.late(),
                 OpenError::Container => Error::Container { path: path() },
-                OpenError::Failed(source) => Error::Corrupt { path: path(), source },
+                OpenError::Failed(source) => {
+                    self.cut_short().unwrap_or_else(|| Error::Corrupt { path: path(), source })
+                }
             })?;
-        let stream = input.video().ok_or_else(|| Error::NoVideoStream { path: path() })?;
+        let stream = input
+            .video()
+            .ok_or_else(|| self.cut_short().unwrap_or_else(|| Error::NoVideoStream { path: path() }))?;
         self.check_pixels(stream.width, stream.height)?;
         if let Some(seconds) = input.header_seconds() {
             self.limit("seconds", seconds, limits.duration_seconds)?;
         }
-        Ok((input, stream))
+        Ok(Source::new(input, stream))
     }
 
-    fn scan(&self, input: &mut Input, stream: &Stream) -> Result<Scan, Error> {
-        let mut packet = Packet::new().map_err(|e| self.libav("read", e))?;
+    fn scan(&self, source: &mut Source) -> Result<Scan, Error> {
         let mut scan = Scan::default();
         let mut corrupt = 0;
         let stopped = loop {
             self.check_time()?;
-            match input.read(stream.index, &mut packet) {
-                Ok(false) => break None,
+            let packet = match source.read() {
+                Ok(None) => break None,
                 Err(error) if error.code == AVERROR_EXIT => return Err(self.late()),
                 Err(error) => break Some(error),
-                Ok(true) if packet.is_discarded() => {}
-                Ok(true) if packet.is_corrupt() => corrupt += 1,
-                Ok(true) => {
-                    if stream.codec_id != AVCodecID::AV_CODEC_ID_VP8 || vp8_is_shown(packet.data()) {
-                        scan.shown.push((packet.pts(), packet.duration()));
-                    }
-                }
+                Ok(Some(packet)) if self.lacks(&packet) => continue,
+                Ok(Some(packet)) => packet,
+            };
+            let unseen = source.stream.codec_id == AVCodecID::AV_CODEC_ID_VP8 && !vp8_is_shown(packet.data());
+            if !packet.is_discarded() && !unseen {
+                scan.shown.push((packet.pts(), packet.duration()));
             }
+            corrupt += usize::from(packet.is_corrupt());
+            source.keep(packet);
             self.limit("frames", scan.shown.len() as f64, self.options.limits.frames as f64)?;
         };
-        self.judge(input, stream, &mut scan, corrupt, stopped)?;
+        self.judge(&source.input, &source.stream, &mut scan, corrupt, stopped)?;
         Ok(scan)
     }
 
@@ -125,22 +136,24 @@ impl<'a> Job<'a> {
         let refuse = self.options.damaged == Damaged::Refuse;
         let found = scan.shown.len();
         // Only the mov family's table lists every packet; Matroska's lists key frames.
-        let listed = input.container().contains("mov").then(|| input.indexed_packets(stream.index));
-        match listed {
-            Some((expected, got)) if got < expected => {
+        let has_table = input.container().contains("mov") && !self.extent.fragmented;
+        let listed = has_table.then(|| input.indexed_packets(stream.index));
+        let listed = listed.filter(|(expected, got)| got < expected).map(|(e, g)| (e, g, Unit::Frames));
+        match listed.or(self.missing_bytes()) {
+            Some((expected, got, unit)) => {
                 if refuse || found == 0 {
-                    return Err(Error::Truncated { path: path(), expected, got });
+                    return Err(Error::Truncated { path: path(), expected, got, unit });
                 }
-                scan.warnings.push(Warning::Truncated { expected, got });
+                scan.warnings.push(Warning::Truncated { expected, got, unit });
             }
-            _ if corrupt > 0 => {
-                let decoded = found + corrupt;
-                if refuse || found == 0 {
-                    return Err(Error::Damaged { path: path(), damaged: corrupt, decoded });
+            None if corrupt > 0 => {
+                let unit = Unit::Packets;
+                if refuse {
+                    return Err(Error::Damaged { path: path(), damaged: corrupt, read: found, unit });
                 }
-                scan.warnings.push(Warning::Damaged { damaged: corrupt, decoded });
+                scan.warnings.push(Warning::Damaged { damaged: corrupt, read: found, unit });
             }
-            _ => match stopped {
+            None => match stopped {
                 Some(source) if found == 0 => return Err(Error::Corrupt { path: path(), source }),
                 Some(source) if refuse => return Err(self.libav("read on in", source)),
                 Some(source) => {
@@ -157,19 +170,19 @@ impl<'a> Job<'a> {
 
     /// Decodes all frames to count them, for a file whose `packets` do not tell.
     fn count(&self, survey: Survey, packets: usize) -> Result<Survey, Error> {
-        let (input, stream) = self.open()?;
-        let order = Timeline { by_pts: false, ..survey.timeline };
-        let pass = self.pass(input, &stream, &order, None, false)?;
+        let Survey { mut info, timeline, source } = survey;
+        let order = Timeline { by_pts: false, ..timeline };
+        let pass = self.pass(&source, &order, None, false)?;
         let frames = pass.times.len();
         if frames == 0 {
-            return Err(Error::NoFrames { path: self.path.to_owned() });
+            return Err(self.cut_short().unwrap_or_else(|| Error::NoFrames { path: self.path.to_owned() }));
         }
-        let (timeline, no_times) = Timeline::of_frames(pass.times, &stream);
-        let mut info = survey.info;
+        let damage = pass.damage();
+        let (timeline, no_times) = Timeline::of_frames(pass.times, &source.stream);
         info.warnings.push(Warning::CountedByDecoding { packets, frames });
-        info.warnings.extend(no_times);
+        info.warnings.extend(damage.into_iter().chain(no_times));
         set_times(&mut info, &timeline);
-        Ok(Survey { info, timeline })
+        Ok(Survey { info, timeline, source })
     }
 
     /// The clips of `plans`, or none where the decoder did not give every frame that the survey
@@ -179,19 +192,23 @@ impl<'a> Job<'a> {
         let plans = Plans::new(self.path, plans, &seconds)?;
         plans.check(self.path, survey.info.width * survey.info.height, &self.options.limits)?;
 
-        let (input, stream) = self.open()?;
-        let skip = self.options.skip_unreferenced && survey.timeline.by_pts && skips_exactly(stream.codec_id);
-        let mut pass = self.pass(input, &stream, &survey.timeline, Some(&plans.wanted), skip)?;
+        let Survey { timeline, source, .. } = survey;
+        let skip = self.options.skip_unreferenced && timeline.by_pts && skips_exactly(source.stream.codec_id);
+        let mut pass = self.pass(source, timeline, Some(&plans.wanted), skip)?;
         if skip && pass.frames.len() < plans.wanted.len() {
-            let (input, stream) = self.open()?;
-            pass = self.pass(input, &stream, &survey.timeline, Some(&plans.wanted), false)?;
+            pass = self.pass(source, timeline, Some(&plans.wanted), false)?;
         }
         if pass.frames.len() < plans.wanted.len() {
             return Ok(None);
         }
         let mut warnings = survey.info.warnings.clone();
-        if pass.damaged > 0 {
-            warnings.push(Warning::Damaged { damaged: pass.damaged, decoded: pass.times.len() });
+        // What was found when all frames were decoded to be counted says as much and more.
+        let told = warnings.iter().any(|w| matches!(w, Warning::Damaged { .. }));
+        warnings.extend(pass.damage().filter(|_| !told));
+        let size = |frame: &Frame| (frame.width(), frame.height());
+        let mut sizes = pass.frames.values().map(size);
+        if sizes.next().is_some_and(|first| sizes.any(|size| size != first)) {
+            warnings.push(Warning::SizeChanges);
         }
         let clips = plans.clips(self.path, pass.frames, &seconds)?;
         Ok(Some(Decoded { clips, info: survey.info.clone(), warnings }))
@@ -202,8 +219,7 @@ impl<'a> Job<'a> {
     /// With `skip`, the decoder leaves out frames that nothing refers to unless they are wanted.
     fn pass(
         &self,
-        mut input: Input,
-        stream: &Stream,
+        source: &Source,
         timeline: &Timeline,
         wanted: Option<&[usize]>,
         skip: bool,
@@ -212,10 +228,10 @@ impl<'a> Job<'a> {
             return Ok(Pass::default());
         }
         let failed = |source| self.libav("decode", source);
-        let decoder = Decoder::new(&input, stream, self.options.limits.pixels).map_err(failed)?;
+        let stream = &source.stream;
+        let decoder = Decoder::new(&source.input, stream, self.options.limits.pixels).map_err(failed)?;
         let mut decoder = decoder
             .ok_or_else(|| Error::NoDecoder { path: self.path.to_owned(), codec: stream.codec.clone() })?;
-        let mut packet = Packet::new().map_err(failed)?;
         let mut sink = Sink {
             job: self,
             timeline,
@@ -225,30 +241,25 @@ impl<'a> Job<'a> {
             picture: Picture::new().map_err(failed)?,
             pass: Pass::default(),
         };
-        loop {
+        let mut feed = |packet: &Packet| {
             self.check_time()?;
-            match input.read(stream.index, &mut packet) {
-                Ok(true) => {}
-                Err(error) if error.code == AVERROR_EXIT => return Err(self.late()),
-                // The survey met the same end, and reported it.
-                Ok(false) | Err(_) => break,
-            }
             if skip {
                 let index = timeline.index(packet.pts(), 0);
                 decoder.skip_unreferenced(!index.is_some_and(|index| sink.wants(index)));
             }
-            if decoder.send(Some(&packet)).is_err() {
-                sink.pass.damaged += 1;
+            if decoder.send(Some(packet)).is_err() {
+                sink.pass.refused += 1;
             }
-            if sink.drain(&mut decoder)? {
-                return self.verdict(sink.pass);
-            }
+            sink.drain(&mut decoder)
+        };
+        if self.each_packet(source, &mut feed)? {
+            return self.verdict(sink.pass);
         }
         // A decoder that fails at its end is asked again, as it may hold more; but not for ever.
         if decoder.send(None).is_ok() {
             for _ in 0..64 {
-                let damaged = sink.pass.damaged;
-                if sink.drain(&mut decoder)? || sink.pass.damaged == damaged {
+                let refused = sink.pass.refused;
+                if sink.drain(&mut decoder)? || sink.pass.refused == refused {
                     break;
                 }
             }
@@ -256,12 +267,59 @@ impl<'a> Job<'a> {
         self.verdict(sink.pass)
     }
 
-    fn verdict(&self, pass: Pass) -> Result<Pass, Error> {
-        if pass.damaged > 0 && self.options.damaged == Damaged::Refuse {
-            let (path, damaged, decoded) = (self.path.to_owned(), pass.damaged, pass.times.len());
-            return Err(Error::Damaged { path, damaged, decoded });
+    /// Gives the packets to `feed` until it has enough, and says whether it had.
+    fn each_packet(
+        &self,
+        source: &Source,
+        feed: &mut dyn FnMut(&Packet) -> Result<bool, Error>,
+    ) -> Result<bool, Error> {
+        if let Some(packets) = source.kept() {
+            for packet in packets {
+                if feed(packet)? {
+                    return Ok(true);
+                }
+            }
+            return Ok(false);
         }
-        Ok(pass)
+        let mut again = self.open()?;
+        loop {
+            self.check_time()?;
+            match again.read() {
+                Ok(Some(packet)) if self.lacks(&packet) => {}
+                Ok(Some(packet)) if feed(&packet)? => return Ok(true),
+                Ok(Some(_)) => {}
+                Err(error) if error.code == AVERROR_EXIT => return Err(self.late()),
+                // The survey met the same end, and reported it.
+                Ok(None) | Err(_) => return Ok(false),
+            }
+        }
+    }
+
+    fn verdict(&self, pass: Pass) -> Result<Pass, Error> {
+        match pass.damage() {
+            Some(Warning::Damaged { damaged, read, unit }) if self.options.damaged == Damaged::Refuse => {
+                Err(Error::Damaged { path: self.path.to_owned(), damaged, read, unit })
+            }
+            _ => Ok(pass),
+        }
+    }
+
+    /// Whether `packet` is the torn one at the end of a file that was cut, of which no frame is made.
+    fn lacks(&self, packet: &Packet) -> bool {
+        self.extent.is_cut() && packet.is_corrupt()
+    }
+
+    /// Bytes that the file should have and has, where it has fewer.
+    fn missing_bytes(&self) -> Option<(usize, usize, Unit)> {
+        let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+        let Extent { got, expected, .. } = self.extent;
+        self.extent.is_cut().then(|| (bytes(expected), bytes(got), Unit::Bytes))
+    }
+
+    /// That the file lacks bytes, which explains whatever else is wrong with it.
+    fn cut_short(&self) -> Option<Error> {
+        let (expected, got, unit) = self.missing_bytes()?;
+        Some(Error::Truncated { path: self.path.to_owned(), expected, got, unit })
     }
 
     fn check_pixels(&self, width: usize, height: usize) -> Result<(), Error> {
@@ -320,7 +378,7 @@ impl Sink<'_> {
                 Ok(false) => return Ok(false),
                 Ok(true) => {}
                 Err(_) => {
-                    self.pass.damaged += 1;
+                    self.pass.refused += 1;
                     return Ok(false);
                 }
             }
@@ -393,6 +451,7 @@ fn describe(input: &Input, stream: &Stream, timeline: &Timeline, mut warnings: V
         first_pts: 0,
         last_pts: 0,
         rotation: stream.orientation.flatten().map_or(0, Orientation::degrees_clockwise),
+        mirrored: stream.orientation.flatten().is_some_and(Orientation::is_mirrored),
         has_audio: input.has_audio(),
         container: input.container(),
         warnings,
@@ -415,4 +474,31 @@ fn set_times(info: &mut VideoInfo, timeline: &Timeline) {
     info.duration_seconds = timeline.duration_seconds();
     info.first_pts = timeline.pts.first().copied().unwrap_or(0);
     info.last_pts = timeline.pts.last().copied().unwrap_or(0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::EncodeOptions;
+
+    /// The deadline holds while a file is opened, through FFmpeg's interrupt callback alone, and between packets.
+    #[test]
+    fn time_runs_out_at_every_step() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("v.mp4");
+        let frame = || Frame::new(32, 32, vec![90; 32 * 32 * 3]).unwrap();
+        crate::encode(&path, (0..5).map(|_| frame()), &EncodeOptions::default()).unwrap();
+        let past = Instant::now();
+        assert!(matches!(Input::open(&path, 1 << 20, past), Err(OpenError::Timeout)));
+
+        let options = DecodeOptions::default();
+        let mut job = Job::new(&path, &options).unwrap();
+        let survey = job.survey().unwrap();
+        let mut source = job.open().unwrap();
+        job.deadline = past;
+        assert!(matches!(job.scan(&mut source), Err(Error::Timeout { .. })));
+        assert!(matches!(job.decode(&[Sampling::Uniform(1)], &survey), Err(Error::Timeout { .. })));
+        let error = job.survey().err().unwrap().to_string();
+        assert!(error.ends_with("v.mp4 took longer than the limit of 600 seconds"), "{error}");
+    }
 }

@@ -5,63 +5,152 @@ use std::{
     collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
-use image::{ImageDecoder, ImageReader};
+use image::{ColorType, ImageDecoder, ImageReader, metadata::Orientation};
 use squbed_core::{Frame, Sampling};
 
-use crate::{DecodeOptions, Decoded, Error, Limits, Ratio, VideoInfo, plan::Plans};
+use crate::{DecodeOptions, Decoded, Error, Limits, Ratio, VideoInfo, Warning, plan::Plans};
 
 /// Ticks a second of a folder's times.
 const TICKS: i32 = 90_000;
 
 /// What a folder holds; every picture is one frame, in natural order of the names (`2.png` before
 /// `10.png`).
+///
+/// All pictures have one size once they are upright. What is not 8-bit RGB becomes it: grey is repeated, 16
+/// bits are rounded to 8, transparency is dropped with a warning.
 pub(crate) fn probe(folder: &Path, options: &DecodeOptions) -> Result<VideoInfo, Error> {
-    describe(folder, &pictures(folder, &options.limits)?, options)
+    let clock = Clock::new(folder, &options.limits);
+    describe(folder, &pictures(folder, &options.limits)?, options, &clock)
 }
 
 /// The picked pictures.
 pub(crate) fn decode(folder: &Path, plans: &[Sampling], options: &DecodeOptions) -> Result<Decoded, Error> {
     let pictures = pictures(folder, &options.limits)?;
-    let info = describe(folder, &pictures, options)?;
+    let clock = Clock::new(folder, &options.limits);
+    let info = describe(folder, &pictures, options, &clock)?;
     let seconds: Vec<f64> = (0..pictures.len()).map(|i| i as f64 / options.folder_fps).collect();
     let plans = Plans::new(folder, plans, &seconds)?;
     plans.check(folder, info.width * info.height, &options.limits)?;
     let mut frames = BTreeMap::new();
     for &index in &plans.wanted {
-        frames.insert(index, read(&pictures[index], &options.limits)?);
+        clock.check()?;
+        frames.insert(index, read(&pictures[index])?);
     }
-    Ok(Decoded { clips: plans.clips(folder, frames, &seconds)?, info, warnings: Vec::new() })
+    let warnings = info.warnings.clone();
+    Ok(Decoded { clips: plans.clips(folder, frames, &seconds)?, info, warnings })
 }
 
-fn describe(folder: &Path, pictures: &[PathBuf], options: &DecodeOptions) -> Result<VideoInfo, Error> {
+/// Ends the work on a folder that takes too long.
+struct Clock<'a> {
+    folder: &'a Path,
+    begun: Instant,
+    limit: Duration,
+}
+
+impl<'a> Clock<'a> {
+    fn new(folder: &'a Path, limits: &Limits) -> Self {
+        Self { folder, begun: Instant::now(), limit: limits.time }
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        if self.begun.elapsed() < self.limit {
+            return Ok(());
+        }
+        Err(Error::Timeout { path: self.folder.to_owned(), limit: self.limit })
+    }
+}
+
+/// What the header of a picture says.
+struct Header {
+    format: String,
+    colour: ColorType,
+    /// Width and height as it is shown.
+    size: (usize, usize),
+}
+
+impl Header {
+    fn of(path: &Path, limits: &Limits) -> Result<Self, Error> {
+        let picture = |source| Error::Picture { path: path.to_owned(), source };
+        let reader = open(path)?;
+        let format = reader.format().map_or("unknown", |format| format.extensions_str()[0]).to_owned();
+        let mut decoder = reader.into_decoder().map_err(picture)?;
+        let (width, height) = decoder.dimensions();
+        let (width, height) = (width as usize, height as usize);
+        limit(path, "pixels a frame", width.saturating_mul(height) as f64, limits.pixels as f64)?;
+        use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+        let size = match decoder.orientation().map_err(picture)? {
+            Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH => (height, width),
+            _ => (width, height),
+        };
+        Ok(Self { format, colour: decoder.color_type(), size })
+    }
+}
+
+/// FFmpeg's name of a picture's pixel format.
+fn pixel_format(colour: ColorType) -> &'static str {
+    match colour {
+        ColorType::L8 => "gray",
+        ColorType::La8 => "ya8",
+        ColorType::Rgb8 => "rgb24",
+        ColorType::Rgba8 => "rgba",
+        ColorType::L16 => "gray16",
+        ColorType::La16 => "ya16",
+        ColorType::Rgb16 => "rgb48",
+        ColorType::Rgba16 => "rgba64",
+        _ => "unknown",
+    }
+}
+
+fn limit(path: &Path, what: &'static str, value: f64, limit: f64) -> Result<(), Error> {
+    if value > limit {
+        return Err(Error::Limit { path: path.to_owned(), what, value, limit });
+    }
+    Ok(())
+}
+
+fn describe(
+    folder: &Path,
+    pictures: &[PathBuf],
+    options: &DecodeOptions,
+    clock: &Clock<'_>,
+) -> Result<VideoInfo, Error> {
     let fps = options.folder_fps;
     if !(fps.is_finite() && fps > 0.0) {
         return Err(Error::FolderRate { path: folder.to_owned(), fps });
     }
-    let first = &pictures[0];
-    let picture = |source| Error::Picture { path: first.clone(), source };
-    let reader = open(first)?;
-    let codec = reader.format().map_or("unknown", |format| format.extensions_str()[0]).to_owned();
-    let (width, height) = reader.into_dimensions().map_err(picture)?;
+    let duration_seconds = pictures.len() as f64 / fps;
+    limit(folder, "seconds", duration_seconds, options.limits.duration_seconds)?;
+    let first = Header::of(&pictures[0], &options.limits)?;
+    let mut has_alpha = false;
+    for (index, path) in pictures.iter().enumerate() {
+        clock.check()?;
+        let Header { size, colour, .. } = Header::of(path, &options.limits)?;
+        if size != first.size {
+            return Err(Error::MixedSizes { path: path.clone(), index, got: size, expected: first.size });
+        }
+        has_alpha |= colour.has_alpha();
+    }
     let tick = f64::from(TICKS) / fps;
     Ok(VideoInfo {
-        codec,
+        codec: first.format,
         profile: None,
-        pix_fmt: "rgb24".to_owned(),
-        width: width as usize,
-        height: height as usize,
+        pix_fmt: pixel_format(first.colour).to_owned(),
+        width: first.size.0,
+        height: first.size.1,
         frames: pictures.len(),
-        duration_seconds: pictures.len() as f64 / fps,
+        duration_seconds,
         time_base: Ratio { num: 1, den: TICKS },
         average_rate: Ratio { num: (fps * 1000.0).round() as i32, den: 1000 },
         first_pts: 0,
         last_pts: ((pictures.len() - 1) as f64 * tick).round() as i64,
         rotation: 0,
+        mirrored: false,
         has_audio: false,
         container: "folder".to_owned(),
-        warnings: Vec::new(),
+        warnings: has_alpha.then_some(Warning::AlphaDropped).into_iter().collect(),
     })
 }
 
@@ -77,17 +166,10 @@ fn pictures(folder: &Path, limits: &Limits) -> Result<Vec<PathBuf>, Error> {
         if picture && !hidden {
             pictures.push(path);
         }
-        if pictures.len() > limits.frames {
-            return Err(Error::Limit {
-                path: folder.to_owned(),
-                what: "frames",
-                value: pictures.len() as f64,
-                limit: limits.frames as f64,
-            });
-        }
+        limit(folder, "frames", pictures.len() as f64, limits.frames as f64)?;
     }
     if pictures.is_empty() {
-        return Err(Error::NoFrames { path: folder.to_owned() });
+        return Err(Error::NoPictures { path: folder.to_owned() });
     }
     pictures.sort_by(|a, b| {
         let name =
@@ -102,19 +184,10 @@ fn open(path: &Path) -> Result<ImageReader<io::BufReader<fs::File>>, Error> {
     ImageReader::open(path).and_then(ImageReader::with_guessed_format).map_err(unreadable)
 }
 
-fn read(path: &Path, limits: &Limits) -> Result<Frame, Error> {
+/// A picture whose header has passed.
+fn read(path: &Path) -> Result<Frame, Error> {
     let picture = |source| Error::Picture { path: path.to_owned(), source };
     let mut decoder = open(path)?.into_decoder().map_err(picture)?;
-    let (width, height) = decoder.dimensions();
-    let pixels = width as usize * height as usize;
-    if pixels > limits.pixels {
-        return Err(Error::Limit {
-            path: path.to_owned(),
-            what: "pixels a frame",
-            value: pixels as f64,
-            limit: limits.pixels as f64,
-        });
-    }
     let orientation = decoder.orientation().map_err(picture)?;
     let mut image = image::DynamicImage::from_decoder(decoder).map_err(picture)?;
     image.apply_orientation(orientation);

@@ -16,7 +16,7 @@ pub struct VideoInfo {
     pub profile: Option<String>,
     /// Pixel format, as FFmpeg has it: `yuv420p`.
     pub pix_fmt: String,
-    /// Pixels in a row as stored, before `rotation`.
+    /// Pixels in a row as stored, before `rotation`; of a folder's pictures as they are shown.
     pub width: usize,
     /// Rows as stored, before `rotation`.
     pub height: usize,
@@ -35,6 +35,8 @@ pub struct VideoInfo {
     /// Degrees by which the stored picture is turned clockwise for showing: 0, 90, 180 or 270.
     /// Decoded frames are already turned.
     pub rotation: u32,
+    /// Whether the stored picture is mirrored left to right before it is turned.
+    pub mirrored: bool,
     /// Whether the file has sound.
     pub has_audio: bool,
     /// The container, as FFmpeg has it: `mov,mp4,m4a,3gp,3g2,mj2`; `folder` for a folder of pictures.
@@ -71,24 +73,51 @@ impl Serialize for Ratio {
     }
 }
 
+/// What is counted in what is missing or damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Frames of the video.
+    Frames,
+    /// Coded packets, as a rule one a frame.
+    Packets,
+    /// Bytes of the file.
+    Bytes,
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Frames => "frames",
+            Self::Packets => "packets",
+            Self::Bytes => "bytes",
+        })
+    }
+}
+
 /// Something unusual about a video that does not keep it from being used.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Warning {
-    /// The file ends before its own table of frames does.
+    /// The file ends before its own table of frames, or its own statement of length, says.
     Truncated {
-        /// Frames that the file's index lists.
+        /// How many there should be, at least.
         expected: usize,
-        /// Frames that are whole.
+        /// How many are there.
         got: usize,
+        /// Frames where a table lists them, else bytes.
+        unit: Unit,
     },
-    /// Frames that the decoder could not wholly restore.
+    /// Packets that are not whole, or frames that the decoder could not wholly restore.
     Damaged {
-        /// Frames decoded in part or not at all.
+        /// How many are damaged.
         damaged: usize,
-        /// Frames that came out of the decoder.
-        decoded: usize,
+        /// Of how many that were read.
+        read: usize,
+        /// Packets or frames.
+        unit: Unit,
     },
+    /// The size of the picture changes within the stream; each frame keeps its own.
+    SizeChanges,
     /// The file cannot be read to its end.
     ReadStopped {
         /// Frames before the place.
@@ -117,7 +146,7 @@ pub enum Warning {
         /// FFmpeg's name of the transfer function.
         transfer: String,
     },
-    /// Transparency is dropped.
+    /// The format holds transparency, which is dropped.
     AlphaDropped,
     /// The file asks for a turn that is no multiple of 90°, which is not applied.
     RotationIgnored,
@@ -126,10 +155,13 @@ pub enum Warning {
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Truncated { expected, got } => write!(f, "cut short: {got} of {expected} frames are there"),
-            Self::Damaged { damaged, decoded } => {
-                write!(f, "damaged: {damaged} frames of the {decoded} that were decoded")
+            Self::Truncated { expected, got, unit } => {
+                write!(f, "cut short: {got} of {expected} {unit} are there")
             }
+            Self::Damaged { damaged, read, unit } => {
+                write!(f, "damaged: {damaged} of the {read} {unit} that were read")
+            }
+            Self::SizeChanges => f.write_str("the size of the picture changes; each frame keeps its own"),
             Self::ReadStopped { frames, reason } => {
                 write!(f, "cannot be read beyond {frames} frames: {reason}")
             }
@@ -143,7 +175,7 @@ impl fmt::Display for Warning {
             Self::HighDynamicRange { transfer } => {
                 write!(f, "high dynamic range ({transfer}) without tone mapping")
             }
-            Self::AlphaDropped => f.write_str("transparency was dropped"),
+            Self::AlphaDropped => f.write_str("transparency, which the format holds, is dropped"),
             Self::RotationIgnored => f.write_str("a turn that is no multiple of 90° was not applied"),
         }
     }

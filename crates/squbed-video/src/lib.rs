@@ -28,6 +28,8 @@ mod plan;
 #[cfg(feature = "ffmpeg")]
 mod encode;
 #[cfg(feature = "ffmpeg")]
+mod extent;
+#[cfg(feature = "ffmpeg")]
 mod ffi;
 #[cfg(feature = "ffmpeg")]
 mod file;
@@ -35,6 +37,8 @@ mod file;
 mod orientation;
 #[cfg(feature = "ffmpeg")]
 mod scan;
+#[cfg(feature = "ffmpeg")]
+mod source;
 #[cfg(not(feature = "ffmpeg"))]
 mod without;
 #[cfg(not(feature = "ffmpeg"))]
@@ -43,7 +47,7 @@ use without as file;
 use std::{fs, path::Path};
 
 pub use error::{Error, LibavError};
-pub use info::{Ratio, VideoInfo, Warning};
+pub use info::{Ratio, Unit, VideoInfo, Warning};
 pub use options::{Codec, Damaged, DecodeOptions, EncodeOptions, Limits};
 use squbed_core::{Clip, Frame, Sampling};
 
@@ -105,9 +109,13 @@ pub fn encode(
     return without::encode(path, &mut frames.into_iter(), options);
 }
 
-/// Whether `path` is a folder; an error where it cannot be looked at.
+/// Whether `path` is a folder; an error where it cannot be looked at, or is neither folder nor file.
 fn is_folder(path: &Path) -> Result<bool, Error> {
     let metadata =
         fs::metadata(path).map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
-    Ok(metadata.is_dir())
+    if metadata.is_dir() || metadata.is_file() {
+        return Ok(metadata.is_dir());
+    }
+    // To open a pipe that nobody writes to would wait for ever.
+    Err(Error::NotAFile { path: path.to_owned() })
 }

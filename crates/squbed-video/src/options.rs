@@ -69,8 +69,9 @@ pub struct EncodeOptions {
     pub fps: (u32, u32),
     /// The codec, or none for H.264 where FFmpeg can write it and MPEG-4 otherwise.
     pub codec: Option<Codec>,
-    /// Quality; `None` is 18 for H.264 (constant rate factor 0 to 51) and 3 for MPEG-4 (quantiser 1 to
-    /// 31). Less is better and larger.
+    /// Quality; less is better and larger. `None` is 18 for H.264 (constant rate factor 0 to 51), 3 for
+    /// MPEG-4 (quantiser 1 to 31) and the encoder's own choice for any other (0 to 63: its constant rate factor
+    /// where it has one, else its quantiser).
     pub quality: Option<u8>,
 }
 
@@ -81,29 +82,45 @@ impl Default for EncodeOptions {
 }
 
 /// A codec that [`encode`](crate::encode) writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Codec {
     /// H.264 by libx264.
     H264,
     /// MPEG-4 part 2 by FFmpeg's own encoder.
     Mpeg4,
+    /// An encoder by FFmpeg's name, such as `libx265` or `libaom-av1`; it must take yuv420p and its codec
+    /// must fit into an mp4.
+    Encoder(String),
+}
+
+impl From<&str> for Codec {
+    /// `h264`, `mpeg4`, or the name of an encoder.
+    fn from(name: &str) -> Self {
+        match name {
+            "h264" => Self::H264,
+            "mpeg4" => Self::Mpeg4,
+            name => Self::Encoder(name.to_owned()),
+        }
+    }
 }
 
 #[cfg(feature = "ffmpeg")]
 impl Codec {
     /// The name FFmpeg gives its encoder.
-    pub(crate) fn encoder(self) -> &'static str {
+    pub(crate) fn encoder(&self) -> &str {
         match self {
             Self::H264 => "libx264",
             Self::Mpeg4 => "mpeg4",
+            Self::Encoder(name) => name,
         }
     }
 
     /// The smallest and the largest number that [`EncodeOptions::quality`] takes, and its default.
-    pub(crate) fn quality(self) -> (u8, u8, u8) {
+    pub(crate) fn quality(&self) -> (u8, u8, Option<u8>) {
         match self {
-            Self::H264 => (0, 51, 18),
-            Self::Mpeg4 => (1, 31, 3),
+            Self::H264 => (0, 51, Some(18)),
+            Self::Mpeg4 => (1, 31, Some(3)),
+            Self::Encoder(_) => (0, 63, None),
         }
     }
 }

@@ -25,18 +25,18 @@ impl Orientation {
         (straight || across).then_some(found)
     }
 
-    /// Degrees clockwise, after undoing a mirror if there is one.
+    /// Whether the picture is mirrored left to right before it is turned.
+    pub(crate) fn is_mirrored(self) -> bool {
+        self.a * self.d - self.b * self.c < 0
+    }
+
+    /// Degrees by which it is turned clockwise.
     pub(crate) fn degrees_clockwise(self) -> u32 {
-        match (self.a, self.b) {
+        let sign = if self.is_mirrored() { -1 } else { 1 };
+        match (sign * self.a, sign * self.b) {
             (1, _) => 0,
             (0, 1) => 90,
-            (-1, _) => {
-                if self.d == 1 {
-                    0
-                } else {
-                    180
-                }
-            }
+            (-1, _) => 180,
             _ => 270,
         }
     }

@@ -2,7 +2,7 @@
 
 use squbed_core::Frame;
 
-use crate::{Ratio, Warning, ffi::Stream};
+use crate::{Ratio, Unit, Warning, ffi::Stream};
 
 /// The presentation times of all frames of a video, in ticks, ascending.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,10 +31,11 @@ impl Timeline {
     }
 
     /// From decoded frames in order of presentation; evenly spaced, with a warning, where their own
-    /// times are missing or do not ascend.
+    /// times are missing or descend, or are all the same.
     pub(crate) fn of_frames(times: Vec<Option<i64>>, stream: &Stream) -> (Self, Option<Warning>) {
         let own: Option<Vec<i64>> = times.iter().copied().collect();
-        let own = own.filter(|pts| pts.windows(2).all(|pair| pair[0] < pair[1]));
+        let own = own.filter(|pts| pts.windows(2).all(|pair| pair[0] <= pair[1]));
+        let own = own.filter(|pts| pts.len() < 2 || pts.first() < pts.last());
         let warning = own.is_none().then_some(Warning::NoTimes);
         let step = frame_ticks(stream).max(1);
         let pts = own.unwrap_or_else(|| (0..times.len() as i64).map(|i| i * step).collect());
@@ -79,6 +80,17 @@ pub(crate) struct Pass {
     pub(crate) frames: std::collections::BTreeMap<usize, Frame>,
     /// Times of all decoded frames, in order of presentation.
     pub(crate) times: Vec<Option<i64>>,
-    /// Frames and packets that the decoder reported as damaged.
+    /// Frames that the decoder reported as damaged.
     pub(crate) damaged: usize,
+    /// Packets that the decoder refused.
+    pub(crate) refused: usize,
+}
+
+impl Pass {
+    /// What of the frames so far is damaged: those that are, and those a refused packet should have given.
+    pub(crate) fn damage(&self) -> Option<Warning> {
+        let damaged = self.damaged + self.refused;
+        let read = self.times.len() + self.refused;
+        (damaged > 0).then_some(Warning::Damaged { damaged, read, unit: Unit::Frames })
+    }
 }

@@ -7,7 +7,9 @@ use std::{fs, path::Path, time::Duration};
 
 use common::{clip, picture, video};
 use squbed_core::Sampling;
-use squbed_video::{Damaged, DecodeOptions, EncodeOptions, Error, Limits, Warning, decode, encode, probe};
+use squbed_video::{
+    Damaged, DecodeOptions, EncodeOptions, Error, Limits, Unit, Warning, decode, encode, probe,
+};
 
 fn open(bytes: &[u8], name: &str) -> Error {
     let folder = tempfile::tempdir().unwrap();
@@ -32,7 +34,8 @@ fn a_missing_file() {
 
 #[test]
 fn garbage_and_nothing() {
-    assert!(matches!(open(b"", "empty.mp4"), Error::Corrupt { .. }));
+    let empty = open(b"", "empty.mp4");
+    assert!(matches!(empty, Error::Empty { .. }) && empty.to_string().ends_with("is empty: it has 0 bytes"));
     let garbage: Vec<u8> = (0..20_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     assert!(matches!(open(&garbage, "garbage.mp4"), Error::Corrupt { .. }));
     assert!(matches!(open(b"a text about a video", "text.mp4"), Error::Corrupt { .. }));
@@ -44,8 +47,17 @@ fn a_file_without_its_table() {
     let whole = folder.path().join("whole.mp4");
     small(&whole, 20);
     let bytes = fs::read(&whole).unwrap();
-    // Our mp4 has its table (moov) at the end, so half the file has none.
-    assert!(matches!(open(&bytes[..bytes.len() / 2], "half.mp4"), Error::Corrupt { .. }));
+    // Our mp4 has its table (moov) at the end, so half the file has none; its largest box tells what it lacks.
+    let error = open(&bytes[..bytes.len() / 2], "half.mp4");
+    let Error::Truncated { expected, got, unit: Unit::Bytes, .. } = error else { panic!("{error}") };
+    assert!(got == bytes.len() / 2 && got < expected && expected < bytes.len(), "{got} {expected}");
+    // Without the table and otherwise whole, as a recording is left that was broken off.
+    let table = bytes.windows(4).position(|w| w == b"moov").unwrap() - 4;
+    let error = open(&bytes[..table], "broken-off.mp4");
+    assert!(
+        matches!(error, Error::Corrupt { .. }) && error.to_string().contains("header is missing"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -77,8 +89,83 @@ fn a_play_list_under_another_name() {
 
 #[test]
 fn names_are_names_and_no_protocols() {
-    for name in ["concat:a|b", "http://127.0.0.1:9/v.mp4", "pipe:0", "img%03d.png", "data:text/plain,x"] {
-        assert!(matches!(probe(Path::new(name)), Err(Error::Unreadable { .. })), "{name}");
+    let folder = tempfile::tempdir().unwrap();
+    let in_folder = |name: &str| folder.path().join(name).into_os_string().into_string().unwrap();
+    let (real, other) = (in_folder("real.mp4"), in_folder("img001.mp4"));
+    small(Path::new(&real), 3);
+    small(Path::new(&other), 3);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    // Each would reach a file that is there, or the listener, if it were taken for more than a name.
+    for name in [
+        format!("concat:{real}|{other}"),
+        format!("http://{address}/v.mp4"),
+        format!("tcp://{address}"),
+        format!("file:{real}"),
+        format!("file:file:{real}"),
+        format!("subfile,,start,0,end,0,,:{real}"),
+        format!("crypto:{real}"),
+        format!("async:{real}"),
+        in_folder("img%03d.mp4"),
+        "pipe:0".to_owned(),
+        "data:text/plain,x".to_owned(),
+    ] {
+        let error = probe(Path::new(&name)).unwrap_err();
+        assert!(matches!(error, Error::Unreadable { .. }), "{name}: {error}");
+    }
+    // The same through a list, under every name that might make FFmpeg believe in it.
+    for (list, content) in [
+        ("list.mp4", format!("#EXTM3U\n#EXTINF:1,\nhttp://{address}/v.ts\n#EXT-X-ENDLIST\n")),
+        ("list.m3u8", format!("#EXTM3U\n#EXTINF:1,\n{real}\n#EXT-X-ENDLIST\n")),
+        ("list.mkv", format!("ffconcat version 1.0\nfile '{real}'\n")),
+        ("list.sdp", format!("v=0\nc=IN IP4 {}\nm=video {} RTP/AVP 96\n", address.ip(), address.port())),
+        ("list.mpd", format!("<?xml version=\"1.0\"?><MPD><BaseURL>{real}</BaseURL></MPD>\n")),
+    ] {
+        let error = open(content.as_bytes(), list);
+        assert!(matches!(error, Error::Container { .. } | Error::Corrupt { .. }), "{list}: {error}");
+    }
+    assert!(listener.accept().is_err(), "something connected");
+}
+
+#[cfg(unix)]
+#[test]
+fn names_of_any_letters_open() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = tempfile::tempdir().unwrap();
+    let whole = folder.path().join("whole.mp4");
+    small(&whole, 3);
+    let names: [&[u8]; 8] = [
+        b"-v.mp4",
+        b"concat:a|b",
+        b"img%03d.mp4",
+        "é: ü%20.mp4".as_bytes(),
+        b"http:",
+        b"file:v.mp4",
+        b"a\xff\xfe.mp4",
+        b"line\nbreak 'quoted' \\.mp4",
+    ];
+    for name in names {
+        let path = folder.path().join(std::ffi::OsStr::from_bytes(name));
+        fs::copy(&whole, &path).unwrap();
+        assert_eq!(probe(&path).unwrap().frames, 3, "{}", path.display());
+    }
+    let nul = folder.path().join(std::ffi::OsStr::from_bytes(b"whole.mp4\0.png"));
+    assert!(matches!(probe(&nul), Err(Error::Unreadable { .. })));
+    let written = encode(&nul, [picture(0, 32, 32)], &EncodeOptions::default());
+    assert!(matches!(written, Err(Error::Path { .. } | Error::Unwritable { .. })));
+}
+
+/// To open a pipe would wait for a writer for ever.
+#[cfg(unix)]
+#[test]
+fn a_pipe_and_a_device_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe.mp4");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for path in [pipe.as_path(), Path::new("/dev/zero")] {
+        let error = probe(path).unwrap_err();
+        assert!(matches!(error, Error::NotAFile { .. }), "{error}");
     }
 }
 
@@ -110,16 +197,17 @@ fn a_file_cut_short() {
     fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
 
     let error = decode(&path, &[Sampling::Uniform(4)], &DecodeOptions::default()).unwrap_err();
-    let Error::Truncated { expected: 250, got, .. } = error else { panic!("{error}") };
+    let Error::Truncated { expected: 250, got, unit: Unit::Frames, .. } = error else { panic!("{error}") };
     assert!((20..240).contains(&got), "{got}");
 
     let info = probe(&path).unwrap();
-    assert_eq!(info.warnings, [Warning::Truncated { expected: 250, got }]);
+    let warning = Warning::Truncated { expected: 250, got, unit: Unit::Frames };
+    assert_eq!(info.warnings, std::slice::from_ref(&warning));
     assert!(info.frames.abs_diff(got) <= 1, "{} of {got}", info.frames);
     let options = DecodeOptions { damaged: Damaged::Warn, ..DecodeOptions::default() };
     let decoded = decode(&path, &[Sampling::Uniform(4)], &options).unwrap();
     assert_eq!(decoded.clips[0].frames().len(), 4);
-    assert!(decoded.warnings.contains(&Warning::Truncated { expected: 250, got }));
+    assert!(decoded.warnings.contains(&warning));
 }
 
 #[test]

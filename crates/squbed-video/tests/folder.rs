@@ -38,7 +38,70 @@ fn pictures_are_frames_in_the_order_of_their_numbers() {
 #[test]
 fn a_folder_without_pictures() {
     let folder = tempfile::tempdir().unwrap();
-    assert!(matches!(probe(folder.path()), Err(Error::NoFrames { .. })));
+    assert!(matches!(probe(folder.path()), Err(Error::NoPictures { .. })));
+}
+
+#[test]
+fn pictures_of_two_sizes_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for i in 0..3 {
+        save(&picture(i, 30 + 2 * (i / 2), 20), &folder.path().join(format!("{i}.png")));
+    }
+    for error in [
+        probe(folder.path()).unwrap_err(),
+        decode(folder.path(), &[Sampling::Indices(vec![0])], &DecodeOptions::default()).unwrap_err(),
+    ] {
+        let Error::MixedSizes { index: 2, got: (32, 20), expected: (30, 20), path } = &error else {
+            panic!("{error}")
+        };
+        assert!(path.ends_with("2.png"));
+    }
+}
+
+#[test]
+fn pictures_of_every_depth_become_8_bit_rgb() {
+    use image::{GrayImage, ImageBuffer, Luma, Rgb, RgbaImage};
+    let one = |image: image::DynamicImage, extension: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        image.save(folder.path().join(format!("0.{extension}"))).unwrap();
+        let decoded =
+            decode(folder.path(), &[Sampling::Indices(vec![0])], &DecodeOptions::default()).unwrap();
+        assert_eq!(decoded.warnings, decoded.info.warnings);
+        let pixel = decoded.clips[0].frames()[0].rgb()[..3].to_vec();
+        (decoded.info.pix_fmt, pixel, decoded.warnings)
+    };
+    let grey = GrayImage::from_pixel(4, 4, Luma([77]));
+    assert_eq!(one(grey.into(), "png"), ("gray".to_owned(), vec![77; 3], vec![]));
+    // 16 bits are divided by 257 and rounded.
+    let deep = ImageBuffer::from_pixel(4, 4, Luma([128u16 * 257 - 128]));
+    assert_eq!(one(deep.into(), "png"), ("gray16".to_owned(), vec![128; 3], vec![]));
+    let deep = ImageBuffer::from_pixel(4, 4, Rgb([257u16, 129, 65535]));
+    assert_eq!(one(deep.into(), "png"), ("rgb48".to_owned(), vec![1, 1, 255], vec![]));
+    let clear = RgbaImage::from_pixel(4, 4, image::Rgba([10, 20, 30, 0]));
+    let alpha = vec![squbed_video::Warning::AlphaDropped];
+    assert_eq!(one(clear.into(), "png"), ("rgba".to_owned(), vec![10, 20, 30], alpha));
+}
+
+#[test]
+fn limits_hold_for_folders() {
+    use squbed_video::Limits;
+    let folder = tempfile::tempdir().unwrap();
+    for i in 0..3 {
+        save(&picture(i, 30, 20), &folder.path().join(format!("{i}.png")));
+    }
+    let with = |limits: Limits| {
+        let options = DecodeOptions { limits, folder_fps: 1.0, ..DecodeOptions::default() };
+        decode(folder.path(), &[Sampling::Uniform(3)], &options).unwrap_err().to_string()
+    };
+    let usual = Limits::default;
+    assert!(with(Limits { pixels: 599, ..usual() }).ends_with("600 pixels a frame; the limit is 599"));
+    assert!(with(Limits { frames: 2, ..usual() }).ends_with("3 frames; the limit is 2"));
+    assert!(with(Limits { duration_seconds: 2.5, ..usual() }).ends_with("3 seconds; the limit is 2.5"));
+    assert!(
+        with(Limits { kept_bytes: 5399, ..usual() }).ends_with("5400 bytes of frames; the limit is 5399")
+    );
+    let late = with(Limits { time: std::time::Duration::ZERO, ..usual() });
+    assert!(late.ends_with("took longer than the limit of 0 seconds"), "{late}");
 }
 
 #[test]

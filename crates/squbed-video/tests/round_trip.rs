@@ -24,7 +24,7 @@ fn frames_come_back() {
     // The picture's colours change fast and are stored at half the resolution: most of the difference.
     for (codec, name, bound) in [(Codec::H264, "h264", 3.5), (Codec::Mpeg4, "mpeg4", 4.5)] {
         let path = folder.path().join("a: é %d.mp4");
-        let options = EncodeOptions { fps: (30000, 1001), codec: Some(codec), quality: None };
+        let options = EncodeOptions { fps: (30000, 1001), codec: Some(codec.clone()), quality: None };
         match encode(&path, frames(37), &options) {
             Err(Error::NoEncoder { .. }) => continue,
             result => result.unwrap(),
@@ -48,6 +48,45 @@ fn frames_come_back() {
         // Frames are told apart: each is far nearer to its own picture than to the next.
         assert!(difference(&all.frames()[5], &picture(6, 96, 64)) > 2.0 * worst);
     }
+}
+
+#[test]
+fn an_encoder_is_chosen_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("v.mp4");
+    let with =
+        |name: &str, quality| EncodeOptions { codec: Some(name.into()), quality, ..EncodeOptions::default() };
+    assert_eq!((Codec::from("h264"), Codec::from("mpeg4")), (Codec::H264, Codec::Mpeg4));
+    // Sound's, subtitles', one that mp4 cannot hold, one that is none, and none at all.
+    let mut present = Vec::new();
+    for name in ["aac", "mov_text", "ffv1", "no-such-encoder", "", "a\0b"] {
+        let error = encode(&path, frames(2), &with(name, None)).unwrap_err();
+        assert!(error.to_string().contains("it has: ") && error.to_string().contains("mpeg4"), "{error}");
+        let Error::NoEncoder { encoder, present: names, .. } = error else { panic!("{error}") };
+        assert_eq!(encoder, name);
+        present = names;
+    }
+    assert!(present.iter().all(|name| !["aac", "ffv1"].contains(&name.as_str())), "{present:?}");
+    let codecs =
+        [("libx264", "h264"), ("libx265", "hevc"), ("libvpx-vp9", "vp9"), ("mpeg2video", "mpeg2video")];
+    let mut written = 0;
+    for (name, codec) in codecs.into_iter().filter(|(name, _)| present.iter().any(|p| p == name)) {
+        for quality in [None, Some(20)] {
+            encode(&path, frames(6), &with(name, quality))
+                .unwrap_or_else(|e| panic!("{name}: {e}: {:?}", std::error::Error::source(&e)));
+            let info = probe(&path).unwrap();
+            assert_eq!((info.codec.as_str(), info.frames, info.width), (codec, 6, 96));
+            let shown = clip(&path, "indices:3").frames()[0].clone();
+            assert!(
+                difference(&shown, &picture(3, 96, 64)) < difference(&shown, &picture(4, 96, 64)),
+                "{name}"
+            );
+        }
+        written += 1;
+    }
+    assert!(written > 0, "{present:?}");
+    let wild = encode(&path, frames(2), &with("mpeg2video", Some(64)));
+    assert!(matches!(wild, Err(Error::Quality { quality: 64, high: 63, .. })), "{wild:?}");
 }
 
 #[test]

@@ -287,6 +287,9 @@ pub enum Error {
     /// From videos.
     #[error(transparent)]
     Video(#[from] squbed_video::Error),
+    /// From measuring the speed of decoding.
+    #[error(transparent)]
+    DecodeSpeed(#[from] crate::decode_speed::DecodeSpeedError),
     /// From the closed world.
     #[error(transparent)]
     World(#[from] squbed_sim::Error),

@@ -11,6 +11,7 @@ pub mod accuracy;
 pub mod baseline;
 pub mod basis;
 pub mod calibrate;
+pub mod decode_speed;
 pub mod demo;
 pub mod embed;
 mod error;

@@ -1,5 +1,6 @@
 //! One file a command: its flags, and what it prints.
 
+pub(crate) mod bench;
 pub(crate) mod calibrate;
 pub(crate) mod demo;
 pub(crate) mod devices;

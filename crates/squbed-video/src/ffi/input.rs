@@ -23,11 +23,11 @@ use ffmpeg_next::{
 use super::{NO_PTS, Packet, allocated, be_quiet, check, file_url, pixel_format_name, text};
 use crate::{Error, LibavError, Ratio, orientation::Orientation};
 
-/// Containers that are read: self-contained video files. Play lists (hls, concat, dash), picture
+/// Containers that are read: self-contained files, sound too, to be told from garbage. Play lists (hls, concat, dash), picture
 /// patterns (image2) and devices are not among them, for they open other files.
 const CONTAINERS: &CStr =
     c"mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,flv,mpeg,mpegts,mpegvideo,m4v,h264,hevc,vvc,h263,\
-ivf,obu,av1,ogg,asf,nut,yuv4mpegpipe,apng,mxf,rm,dv,swf,wtv,nsv,webp_anim";
+ivf,obu,av1,ogg,asf,nut,yuv4mpegpipe,apng,mxf,rm,dv,swf,wtv,nsv,webp_anim,wav,mp3,aac,flac";
 
 /// Why a file does not open.
 pub(crate) enum OpenError {

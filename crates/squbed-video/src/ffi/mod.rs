@@ -23,7 +23,7 @@ pub(crate) use decoder::{Decoder, Picture};
 pub(crate) use input::{Input, OpenError, Stream};
 pub(crate) use packet::Packet;
 pub(crate) use scaler::Scaler;
-pub(crate) use writer::{Writer, WriterSpec, has_encoder};
+pub(crate) use writer::{Writer, WriterSpec, encoders, has_encoder};
 
 use crate::{Error, LibavError};
 

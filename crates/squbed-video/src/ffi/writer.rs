@@ -1,39 +1,76 @@
 use std::{
-    ffi::{CString, c_int},
+    ffi::{CStr, CString, c_int, c_void},
     path::Path,
     ptr,
 };
 
 use ffmpeg_next::{
+    codec::codec::Codec,
+    encoder::find_by_name,
     ffi::{
-        AV_CODEC_FLAG_BITEXACT, AV_CODEC_FLAG_GLOBAL_HEADER, AV_CODEC_FLAG_QSCALE, AVCodecContext,
-        AVColorPrimaries, AVColorRange, AVColorSpace, AVColorTransferCharacteristic, AVDictionary,
-        AVERROR_EOF, AVFMT_FLAG_BITEXACT, AVFormatContext, AVIO_FLAG_WRITE, AVPixelFormat, AVRational,
-        FF_QP2LAMBDA, SwsContext, av_dict_free, av_dict_set, av_frame_make_writable,
-        av_interleaved_write_frame, av_packet_rescale_ts, av_write_trailer, avcodec_alloc_context3,
-        avcodec_find_encoder_by_name, avcodec_free_context, avcodec_open2, avcodec_parameters_from_context,
-        avcodec_receive_packet, avcodec_send_frame, avformat_alloc_output_context2, avformat_free_context,
-        avformat_new_stream, avformat_write_header, avio_closep, avio_open, sws_freeContext, sws_getContext,
-        sws_scale,
+        AV_CODEC_CAP_HARDWARE, AV_CODEC_CAP_HYBRID, AV_CODEC_FLAG_BITEXACT, AV_CODEC_FLAG_GLOBAL_HEADER,
+        AV_CODEC_FLAG_QSCALE, AVCodecContext, AVColorPrimaries, AVColorRange, AVColorSpace,
+        AVColorTransferCharacteristic, AVDictionary, AVERROR_EOF, AVFMT_FLAG_BITEXACT, AVFormatContext,
+        AVIO_FLAG_WRITE, AVPixelFormat, AVRational, FF_COMPLIANCE_NORMAL, FF_QP2LAMBDA, SwsContext,
+        av_codec_iterate, av_dict_free, av_dict_set, av_frame_make_writable, av_guess_format,
+        av_interleaved_write_frame, av_opt_find, av_packet_rescale_ts, av_write_trailer,
+        avcodec_alloc_context3, avcodec_find_encoder_by_name, avcodec_free_context, avcodec_open2,
+        avcodec_parameters_from_context, avcodec_receive_packet, avcodec_send_frame,
+        avformat_alloc_output_context2, avformat_free_context, avformat_new_stream, avformat_query_codec,
+        avformat_write_header, avio_closep, avio_open, sws_freeContext, sws_getContext, sws_scale,
     },
+    format::Pixel,
     software::scaling::Flags,
 };
 use squbed_core::Frame;
 
 use super::{Packet, allocated, be_quiet, check, file_url, scaler::Buffer};
-use crate::{Codec, Error, LibavError};
+use crate::{Error, LibavError};
 
-/// Whether this FFmpeg has the encoder of `codec`.
-pub(crate) fn has_encoder(codec: Codec) -> bool {
-    let name = CString::new(codec.encoder()).unwrap_or_default();
-    // SAFETY: a look-up by a NUL-ended name.
-    !unsafe { avcodec_find_encoder_by_name(name.as_ptr()) }.is_null()
+/// Whether this FFmpeg has the video encoder `name`, for mp4 and yuv420p.
+pub(crate) fn has_encoder(name: &str) -> bool {
+    // A name with a NUL in it is no encoder's.
+    !name.contains('\0') && find_by_name(name).is_some_and(|codec| fits(&codec))
+}
+
+/// The names of all encoders that [`has_encoder`] knows and that need no hardware of their own.
+pub(crate) fn encoders() -> Vec<String> {
+    let mut position: *mut c_void = ptr::null_mut();
+    let mut names = Vec::new();
+    loop {
+        // SAFETY: `position` is the iteration's own state; what comes back is null or a static description.
+        let (codec, capabilities) = unsafe {
+            let raw = av_codec_iterate(&mut position);
+            if raw.is_null() {
+                break;
+            }
+            (Codec::wrap(raw.cast_mut()), (*raw).capabilities)
+        };
+        let hardware = (AV_CODEC_CAP_HARDWARE | AV_CODEC_CAP_HYBRID) as c_int;
+        if codec.is_encoder() && fits(&codec) && capabilities & hardware == 0 {
+            names.push(codec.name().to_owned());
+        }
+    }
+    names.sort_unstable();
+    names
+}
+
+/// Whether an encoder's codec can stand in an mp4 and it takes yuv420p.
+fn fits(codec: &Codec) -> bool {
+    // SAFETY: look-ups of static descriptions; a null format is answered with "no".
+    let storable = unsafe {
+        let mp4 = av_guess_format(c"mp4".as_ptr(), ptr::null(), ptr::null());
+        avformat_query_codec(mp4, codec.id().into(), FF_COMPLIANCE_NORMAL as c_int) == 1
+    };
+    let formats = codec.video().ok().and_then(|video| video.formats());
+    storable && formats.is_some_and(|mut formats| formats.any(|format| format == Pixel::YUV420P))
 }
 
 /// What a [`Writer`] writes.
 pub(crate) struct WriterSpec {
-    pub(crate) codec: Codec,
-    pub(crate) quality: u8,
+    pub(crate) codec: crate::Codec,
+    /// None leaves it to the encoder.
+    pub(crate) quality: Option<u8>,
     /// Even.
     pub(crate) width: i32,
     /// Even.
@@ -132,15 +169,24 @@ impl Writer {
             codec.colorspace = AVColorSpace::AVCOL_SPC_SMPTE170M;
             codec.color_range = AVColorRange::AVCOL_RANGE_MPEG;
             let mut options: *mut AVDictionary = ptr::null_mut();
-            match spec.codec {
-                Codec::H264 => {
-                    let crf = CString::new(spec.quality.to_string()).unwrap_or_default();
+            if spec.codec == crate::Codec::H264 {
+                av_dict_set(&mut options, c"preset".as_ptr(), c"medium".as_ptr(), 0);
+            }
+            let has = |option: &CStr| {
+                !codec.priv_data.is_null()
+                    && !av_opt_find(codec.priv_data, option.as_ptr(), ptr::null(), 0, 0).is_null()
+            };
+            if has(c"x265-params") {
+                // x265 writes to stderr by itself.
+                av_dict_set(&mut options, c"x265-params".as_ptr(), c"log-level=none".as_ptr(), 0);
+            }
+            if let Some(quality) = spec.quality {
+                if has(c"crf") {
+                    let crf = CString::new(quality.to_string()).unwrap_or_default();
                     av_dict_set(&mut options, c"crf".as_ptr(), crf.as_ptr(), 0);
-                    av_dict_set(&mut options, c"preset".as_ptr(), c"medium".as_ptr(), 0);
-                }
-                Codec::Mpeg4 => {
+                } else {
                     codec.flags |= AV_CODEC_FLAG_QSCALE as c_int;
-                    codec.global_quality = c_int::from(spec.quality) * FF_QP2LAMBDA as c_int;
+                    codec.global_quality = c_int::from(quality) * FF_QP2LAMBDA as c_int;
                 }
             }
             let opened = avcodec_open2(self.codec, encoder, &mut options);

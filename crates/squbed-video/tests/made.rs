@@ -1,0 +1,291 @@
+//! Small videos of every kind against what PyAV sees in them; `scripts/golden_video.py` makes both.
+#![cfg(feature = "ffmpeg")]
+
+mod common;
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use common::clip;
+use serde::Deserialize;
+use squbed_core::{Frame, Sampling};
+use squbed_video::{Damaged, DecodeOptions, Decoded, Error, Unit, Warning, decode, probe};
+
+#[derive(Deserialize)]
+struct Golden {
+    videos: BTreeMap<String, Made>,
+}
+
+/// A video as PyAV sees it.
+#[derive(Deserialize)]
+struct Made {
+    codec: String,
+    pix_fmt: String,
+    frames: usize,
+    time_base: String,
+    pts: Vec<Option<i64>>,
+    pictures: Vec<Picture>,
+}
+
+#[derive(Deserialize)]
+struct Picture {
+    index: usize,
+    size: (usize, usize),
+    quarters: [[f64; 3]; 4],
+    quarters_cli: Option<[[f64; 3]; 4]>,
+}
+
+fn made(name: &str) -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/video/made")).join(name)
+}
+
+fn golden() -> BTreeMap<String, Made> {
+    let golden = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/video/made.json"));
+    let videos = serde_json::from_str::<Golden>(golden).unwrap().videos;
+    assert_eq!(videos.len(), 30);
+    videos
+}
+
+fn every_frame(name: &str, frames: usize, skip_unreferenced: bool) -> Decoded {
+    let plan = [Sampling::Indices((0..frames).collect())];
+    let options = DecodeOptions { skip_unreferenced, ..DecodeOptions::default() };
+    decode(&made(name), &plan, &options).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// Mean red, green and blue of the top left, top right, bottom left and bottom right quarter.
+fn quarters(frame: &Frame) -> [[f64; 3]; 4] {
+    let (width, height) = (frame.width() / 2, frame.height() / 2);
+    let (right, low) = (frame.width() - width, frame.height() - height);
+    [(0, 0), (right, 0), (0, low), (right, low)].map(|(left, top)| {
+        let mut sums = [0u64; 3];
+        for y in top..top + height {
+            for x in left..left + width {
+                for (c, sum) in sums.iter_mut().enumerate() {
+                    *sum += u64::from(frame.rgb()[(y * frame.width() + x) * 3 + c]);
+                }
+            }
+        }
+        sums.map(|sum| sum as f64 / (width * height) as f64)
+    })
+}
+
+fn largest_difference(a: [[f64; 3]; 4], b: [[f64; 3]; 4]) -> f64 {
+    a.into_iter().flatten().zip(b.into_iter().flatten()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+}
+
+#[test]
+fn each_is_what_pyav_sees() {
+    for (name, golden) in golden() {
+        let info = probe(&made(&name)).unwrap();
+        let seen = (info.frames, info.codec.as_str(), info.pix_fmt.as_str(), info.time_base.to_string());
+        assert_eq!(
+            seen,
+            (golden.frames, golden.codec.as_str(), golden.pix_fmt.as_str(), golden.time_base),
+            "{name}"
+        );
+
+        let decoded = every_frame(&name, golden.frames, true);
+        let clip = &decoded.clips[0];
+        if !decoded.warnings.contains(&Warning::NoTimes) {
+            let tick = info.time_base.value();
+            let ticks: Vec<_> = clip.pts_seconds().iter().map(|s| Some((s / tick).round() as i64)).collect();
+            assert_eq!(ticks, golden.pts, "{name}");
+        }
+        for picture in &golden.pictures {
+            let frame = &clip.frames()[picture.index];
+            assert_eq!((frame.width(), frame.height()), picture.size, "{name}");
+            // 10 bits and odd sides take FFmpeg's general conversion, which gives other colours in PyAV's own
+            // FFmpeg than in 5.1: there the command line of 5.1 is asked as well.
+            let pyav = largest_difference(quarters(frame), picture.quarters);
+            let cli = picture.quarters_cli.map_or(pyav, |cli| largest_difference(quarters(frame), cli));
+            assert!(pyav.min(cli) <= 0.6, "{name} {}: {pyav} {cli}", picture.index);
+        }
+    }
+}
+
+#[test]
+fn leaving_out_unreferenced_frames_changes_no_byte() {
+    for (name, golden) in golden() {
+        let all = every_frame(&name, golden.frames, false);
+        for plan in ["uniform:3", "uniform:7", "indices:0", "indices:5,1", "indices:4,3,2"] {
+            let skipping = clip(&made(&name), plan);
+            let plan: Sampling = plan.parse().unwrap();
+            let picked = plan.indices(all.clips[0].pts_seconds());
+            for (frame, index) in skipping.frames().iter().zip(&picked) {
+                assert!(*frame == all.clips[0].frames()[*index], "{name} {plan} {index}");
+            }
+            assert_eq!(skipping.frames().len(), picked.len());
+        }
+    }
+}
+
+#[test]
+fn what_is_unusual_is_said() {
+    let counted = "30 packets gave 30 frames, counted by decoding";
+    let no_times = "no usable frame times; frames were spaced evenly";
+    let alpha = "transparency, which the format holds, is dropped";
+    let unusual = BTreeMap::from([
+        ("h264-bframes.h264", vec![counted, no_times]),
+        ("hevc-bframes.hevc", vec![counted, no_times]),
+        ("mpeg4-bframes.avi", vec![counted, no_times]),
+        ("mpeg2-bframes.mpg", vec![counted]),
+        ("hevc10-pq.mp4", vec!["high dynamic range (smpte2084) without tone mapping"]),
+        ("loop.gif", vec![alpha]),
+        ("vp9-alpha.webm", vec![alpha]),
+    ]);
+    for name in golden().keys() {
+        let warnings: Vec<_> = probe(&made(name)).unwrap().warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(warnings, unusual.get(name.as_str()).cloned().unwrap_or_default(), "{name}");
+        assert_eq!(probe(&made(name)).unwrap().has_audio, name == "with-sound.mp4");
+    }
+}
+
+#[test]
+fn a_size_that_changes_midway() {
+    let decoded = every_frame("two-sizes.ts", 20, true);
+    let sizes: Vec<_> = decoded.clips[0].frames().iter().map(|f| (f.width(), f.height())).collect();
+    assert_eq!(sizes, [[(64, 48); 10], [(96, 64); 10]].concat());
+    assert_eq!(decoded.warnings, [Warning::SizeChanges]);
+}
+
+#[test]
+fn a_variable_rate_is_sampled_by_time() {
+    // Frame i is shown at i²/50 seconds.
+    let clip = clip(&made("variable-rate.mp4"), "rate:2");
+    for (seconds, frame) in clip.pts_seconds().iter().zip([0.0, 5.0, 7.0, 8.0, 10.0]) {
+        assert!((seconds - frame * frame / 50.0).abs() < 1e-9, "{:?}", clip.pts_seconds());
+    }
+    assert_eq!(clip.frames().len(), 5);
+}
+
+#[test]
+fn turned_and_mirrored_pictures() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("turned.mp4");
+    let stored = clip(&made("h264-bframes.mp4"), "indices:7").frames()[0].clone();
+    let stored = quarters(&stored);
+    // Signs of the display matrix; degrees, mirrored; which stored quarter is shown at the top left, top right,
+    // bottom left and bottom right.
+    for (signs, degrees, mirrored, shown) in [
+        ([1, 0, 0, 1], 0, false, [0, 1, 2, 3]),
+        ([0, 1, -1, 0], 90, false, [2, 0, 3, 1]),
+        ([-1, 0, 0, -1], 180, false, [3, 2, 1, 0]),
+        ([0, -1, 1, 0], 270, false, [1, 3, 0, 2]),
+        ([-1, 0, 0, 1], 0, true, [1, 0, 3, 2]),
+        ([1, 0, 0, -1], 180, true, [2, 3, 0, 1]),
+        ([0, 1, 1, 0], 270, true, [0, 2, 1, 3]),
+        ([0, -1, -1, 0], 90, true, [3, 1, 2, 0]),
+    ] {
+        let mut bytes = fs::read(made("h264-bframes.mp4")).unwrap();
+        let at = bytes.windows(4).position(|w| w == b"tkhd").unwrap() + 44;
+        let [a, b, c, d] = signs.map(|sign: i32| sign << 16);
+        for (i, number) in [a, b, 0, c, d].into_iter().enumerate() {
+            bytes[at + i * 4..at + i * 4 + 4].copy_from_slice(&number.to_be_bytes());
+        }
+        fs::write(&path, bytes).unwrap();
+        let info = probe(&path).unwrap();
+        assert_eq!((info.rotation, info.mirrored, info.warnings.len()), (degrees, mirrored, 0), "{signs:?}");
+        let upright = quarters(&clip(&path, "indices:7").frames()[0]);
+        assert!(largest_difference(upright, shown.map(|i| stored[i])) < 1e-9, "{signs:?}");
+    }
+}
+
+#[test]
+fn sound_alone_is_no_video() {
+    for name in ["sound.m4a", "sound.wav"] {
+        assert!(matches!(probe(&made(name)), Err(Error::NoVideoStream { .. })), "{name}");
+    }
+}
+
+/// The first half of a made file.
+fn half(name: &str, folder: &tempfile::TempDir) -> (PathBuf, usize) {
+    let bytes = fs::read(made(name)).unwrap();
+    let path = folder.path().join(name);
+    fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    (path, bytes.len() / 2)
+}
+
+#[test]
+fn half_a_file_is_cut_short_by_its_own_words() {
+    let folder = tempfile::tempdir().unwrap();
+    // By its table of frames.
+    let (path, _) = half("front.mp4", &folder);
+    let error = decode(&path, &[Sampling::Uniform(2)], &DecodeOptions::default()).unwrap_err();
+    assert!(error.to_string().ends_with("front.mp4 is cut short: 12 of 30 frames are there"), "{error}");
+    // By the length that its outermost part states; the first ones have lost their table.
+    for name in [
+        "h264-bframes.mp4",
+        "av1.mp4",
+        "odd.mp4",
+        "two-by-two.mp4",
+        "sound.m4a",
+        "fragmented.mp4",
+        "h264-bframes.mkv",
+        "vp8.webm",
+        "vp9.webm",
+        "mjpeg.avi",
+        "mpeg4-bframes.avi",
+    ] {
+        let (path, bytes) = half(name, &folder);
+        let error = decode(&path, &[Sampling::Uniform(2)], &DecodeOptions::default()).unwrap_err();
+        let Error::Truncated { expected, got, unit: Unit::Bytes, .. } = error else {
+            panic!("{name}: {error}")
+        };
+        assert!(got == bytes && expected > got && expected <= 2 * bytes + 1, "{name}: {got} of {expected}");
+    }
+    // What can be decoded is, where that is wanted, and the count is that of whole frames.
+    for name in ["fragmented.mp4", "h264-bframes.mkv", "vp8.webm", "vp9.webm", "mpeg4-bframes.avi"] {
+        let (path, got) = half(name, &folder);
+        let options = DecodeOptions { damaged: Damaged::Warn, ..DecodeOptions::default() };
+        let frames = probe(&path).unwrap().frames;
+        assert!((5..25).contains(&frames), "{name}: {frames}");
+        let plan = [Sampling::Indices(vec![frames - 1, 0])];
+        let decoded = decode(&path, &plan, &options).unwrap();
+        assert!(matches!(decoded.warnings[0], Warning::Truncated { got: bytes, .. } if bytes == got));
+        assert!(decoded.clips[0].frames()[1] == clip(&made(name), "indices:0").frames()[0], "{name}");
+    }
+}
+
+#[test]
+fn half_a_stream_without_a_length_ends_in_a_damaged_frame() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["h264-bframes.h264", "h264-bframes.ts", "mpeg2-bframes.mpg", "mpeg4-bframes.m4v"] {
+        let (path, _) = half(name, &folder);
+        let frames = probe(&path).unwrap().frames;
+        let plan = [Sampling::Indices((0..frames).collect())];
+        let error = decode(&path, &plan, &DecodeOptions::default()).unwrap_err();
+        let Error::Damaged { damaged: 1, read, unit: Unit::Frames, .. } = error else {
+            panic!("{name}: {error}")
+        };
+        assert!(read <= frames, "{name}: {read} of {frames}");
+    }
+}
+
+#[test]
+fn flipped_bits_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in
+        ["front.mp4", "h264-bframes.mkv", "h264-bframes.h264", "mpeg4-bframes.mp4", "mpeg2-bframes.mpg"]
+    {
+        let mut bytes = fs::read(made(name)).unwrap();
+        let start = bytes.len() / 3;
+        for byte in bytes[start..start + 600].iter_mut().step_by(41) {
+            *byte ^= 0x55;
+        }
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        let strict = decode(&path, &["uniform:30".parse().unwrap()], &DecodeOptions::default());
+        assert!(matches!(strict, Err(Error::Damaged { .. })), "{name}: {:?}", strict.map(|d| d.warnings));
+        let options = DecodeOptions { damaged: Damaged::Warn, ..DecodeOptions::default() };
+        let decoded = decode(&path, &["uniform:30".parse().unwrap()], &options).unwrap();
+        let counts: Vec<_> = decoded
+            .warnings
+            .iter()
+            .filter_map(|w| match w {
+                Warning::Damaged { damaged, read, .. } => Some((*damaged, *read)),
+                _ => None,
+            })
+            .collect();
+        assert!(matches!(counts[..], [(1.., read @ ..=30)] if counts[0].0 <= read), "{name}: {counts:?}");
+        assert_eq!(decoded.clips[0].frames().len(), 30);
+    }
+}
