@@ -90,7 +90,14 @@ impl Records {
                     .load_style(comfy_table::presets::NOTHING)
                     .set_header(columns.iter().map(|&i| &self.keys[i]));
                 for row in &self.rows {
-                    table.add_row(columns.iter().map(|&i| plain(&row[i])));
+                    table.add_row(columns.iter().map(|&i| rounded(&row[i])));
+                }
+                for (at, &i) in columns.iter().enumerate() {
+                    if self.rows.iter().any(|row| row[i].is_number())
+                        && let Some(column) = table.column_mut(at)
+                    {
+                        column.set_cell_alignment(comfy_table::CellAlignment::Right);
+                    }
                 }
                 writeln!(out, "{}", table.trim_fmt())?;
             }
@@ -138,6 +145,21 @@ pub(crate) fn print_rows(numbers: &[f64], width: usize, format: Format) -> anyho
     }
     writeln!(out, "{after}")?;
     Ok(out.flush()?)
+}
+
+/// A value of a table: numbers that are not whole have six significant digits; the other formats give all.
+fn rounded(value: &Value) -> String {
+    match value.as_f64() {
+        Some(number) if value.is_f64() => {
+            let places = 5 - number.abs().log10().floor().clamp(-4.0, 5.0) as i32;
+            match number.abs() {
+                0.0 => "0".to_owned(),
+                size if !(1e-4..1e15).contains(&size) => format!("{number:.5e}"),
+                _ => format!("{number:.places$}", places = places.unsigned_abs() as usize),
+            }
+        }
+        _ => plain(value),
+    }
 }
 
 /// A value without JSON's quotes.
@@ -196,4 +218,26 @@ pub(crate) fn tell(kind: &str, layers: &[String], hint: Option<&str>) {
 /// Whether an error only says that the reader of stdout went away.
 pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().filter_map(|e| e.downcast_ref::<io::Error>()).any(|e| e.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_gives_six_digits() {
+        for (number, text) in [
+            (0.857_053_923_370_451_3, "0.857054"),
+            (-717.891_446_092_072_3, "-717.891"),
+            (0.000_123_456_78, "0.000123457"),
+            (5.662_435_177_114_859e-8, "5.66244e-8"),
+            (-0.999_999_999_999_999_9, "-1.000000"),
+            (0.0, "0"),
+            (123_456_789.25, "123456789"),
+        ] {
+            assert_eq!(rounded(&Value::from(number)), text);
+        }
+        assert_eq!(rounded(&Value::from(16)), "16");
+        assert_eq!(rounded(&Value::Null), "–");
+    }
 }

@@ -129,8 +129,14 @@ fn vmf_fit() {
         ("[[[1, 0]], [[1, 0], 3]]", "because: group 1\n  because: row 1 is a number"),
         ("[[[1, 0]], 3]", "group 1 is a number"),
         ("[[[1, 0]], []]", "group 1"),
-        ("[[[1, 0]], [[1, 0], [0, 0]]]", "group 1\n  because: sample 1 has no direction"),
-        ("[[[1, 0]], [[1, 0], [1, 0, 0]]]", "group 1\n  because: sample 1 has dimension 3"),
+        (
+            "[[[1, 0]], [[1, 0], [0, 0]]]",
+            "group 1 cannot be fitted; mend or leave out what is named below\n  because: sample 1 has no direction",
+        ),
+        (
+            "[[[1, 0]], [[1, 0], [1, 0, 0]]]",
+            "group 1 cannot be fitted; mend or leave out what is named below\n  because: sample 1 has dimension 3",
+        ),
         ("[[1, 0], [1,", "row 1, number 1"),
     ] {
         fs::write(&path, content).unwrap();

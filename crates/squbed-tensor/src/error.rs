@@ -34,16 +34,6 @@ pub enum Error {
         /// Why.
         source: CandleError,
     },
-    /// A file of tensors that cannot be read or written.
-    #[error("cannot {operation} {}", path.display())]
-    File {
-        /// What was tried.
-        operation: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: CandleError,
-    },
     /// A dtype that is none, or not on this device.
     #[error("dtype `{spec}` cannot be used: {reason}")]
     Dtype {
@@ -106,7 +96,7 @@ pub enum Error {
         /// `read` or `write`.
         operation: &'static str,
         /// The file.
-        path: std::path::PathBuf,
+        path: PathBuf,
         /// Why.
         source: std::io::Error,
     },

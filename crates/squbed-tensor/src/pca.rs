@@ -5,7 +5,7 @@ use std::{collections::HashMap, io, path::Path};
 use candle_core::{DType, Device, Tensor};
 use faer::{Mat, Side};
 
-use crate::error::{Error, Result};
+use crate::error::{CandleError, Error, Result};
 
 /// A basis of the directions in which a corpus spreads most.
 #[derive(Clone, Debug)]
@@ -127,12 +127,11 @@ impl Pca {
     ///
     /// A file that cannot be read or is no basis.
     pub fn load(path: &Path, device: &Device) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|source| Error::BasisFile {
-            operation: "read",
-            path: path.to_owned(),
-            source,
+        let unreadable = |source| Error::BasisFile { operation: "read", path: path.to_owned(), source };
+        let bytes = std::fs::read(path).map_err(unreadable)?;
+        let mut tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu).map_err(|error| {
+            unreadable(io::Error::new(io::ErrorKind::InvalidData, CandleError::from(error)))
         })?;
-        let mut tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)?;
         let mut take = |name: &str| tensors.remove(name).map(|t| t.to_dtype(DType::F64)).transpose();
         let lacking = Error::NoBasis { reason: "the file lacks basis, variances or total_variance" };
         let (Some(basis), Some(variances), Some(total)) =

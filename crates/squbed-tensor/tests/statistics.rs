@@ -177,10 +177,10 @@ fn a_basis_survives_its_file() {
         assert_eq!(rows(&pca), rows(&back));
     }
     std::fs::write(&path, b"no basis").unwrap();
-    assert!(matches!(Pca::load(&path, &Device::Cpu), Err(Error::File { operation: "read", .. })));
+    assert!(matches!(Pca::load(&path, &Device::Cpu), Err(Error::BasisFile { operation: "read", .. })));
     let nowhere = folder.join("no such folder").join("basis.safetensors");
     let error = Pca::fit(&x, 3, true).unwrap().save(&nowhere).unwrap_err();
-    assert!(matches!(error, Error::File { operation: "write", .. }), "{error}");
+    assert!(matches!(error, Error::BasisFile { operation: "write", .. }), "{error}");
     std::fs::remove_dir_all(&folder).unwrap();
     // The folder is gone: both ways name the file.
     let pca = Pca::fit(&x, 3, true).unwrap();
