@@ -11,6 +11,7 @@ pub mod accuracy;
 pub mod baseline;
 pub mod calibrate;
 pub mod demo;
+pub mod devices;
 pub mod embed;
 mod error;
 pub mod experiment;

@@ -1,10 +1,15 @@
 //! `squbed models`: encoders that are known, and their weights.
 
-use anyhow::bail;
+use std::{fs, io::Write as _, path::PathBuf};
+
+use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use squbed::{
-    models::{FetchOptions, Fetched, FileState, ModelStore, Progress as Fetching},
+    models::{
+        FetchOptions, Fetched, FileState, ModelStore, Progress as Fetching, bundled_models, read_checkpoint,
+        tensors_of,
+    },
     progress::Progress,
 };
 
@@ -16,13 +21,40 @@ pub(crate) enum Models {
     List,
     /// Bring weights here and verify them; those that are here already are left alone.
     Fetch(Fetch),
-    /// Compare the weights that are here with their digests.
+    /// Compare the weights that are here with their digests: verified, damaged, missing, or unverified where the
+    /// publisher gives none.
     Verify(Names),
+    /// Copy models, verified, to a new folder, with the text that says how to install them and build the
+    /// program on a machine without network.
+    Bundle(Bundle),
+    /// Bring published weights to one safetensors file, and list their tensors.
+    Convert(Convert),
+}
+
+#[derive(Args)]
+pub(crate) struct Bundle {
+    /// The folder, which must be new or empty.
+    folder: PathBuf,
+    #[command(flatten)]
+    names: Names,
+}
+
+#[derive(Args)]
+pub(crate) struct Convert {
+    /// A checkpoint of PyTorch (zip or legacy), a `.npy` of an array or of a dict of arrays, a pickle of numpy
+    /// arrays, or the `*.index.json` of safetensors shards. Nothing of it is run.
+    input: PathBuf,
+    /// The safetensors file.
+    output: PathBuf,
+    /// Replace a file that is there.
+    #[arg(long)]
+    force: bool,
 }
 
 #[derive(Args)]
 pub(crate) struct Names {
-    /// Models; all known ones where none is given.
+    /// Models; where none is given, all known ones (of `bundle` and `verify` those that are here, of
+    /// `fetch --from` those that the folder holds as a bundle).
     names: Vec<String>,
 }
 
@@ -30,9 +62,10 @@ pub(crate) struct Names {
 pub(crate) struct Fetch {
     #[command(flatten)]
     names: Names,
-    /// Take the files from this folder, or from the archive they come in, and from nowhere else.
+    /// Take the files from this folder, a bundle or one that holds them or the archive they come in, and from
+    /// nowhere else.
     #[arg(long)]
-    from: Option<std::path::PathBuf>,
+    from: Option<PathBuf>,
     /// Fetch even what is complete.
     #[arg(long)]
     force: bool,
@@ -53,6 +86,22 @@ struct ModelRow {
 }
 
 #[derive(Serialize)]
+struct BundleRow {
+    model: String,
+    file: String,
+    bytes: u64,
+    sha256: String,
+    state: &'static str,
+}
+
+#[derive(Serialize)]
+struct TensorRow {
+    name: String,
+    dtype: String,
+    shape: Vec<usize>,
+}
+
+#[derive(Serialize)]
 struct FileRow {
     model: String,
     file: String,
@@ -61,12 +110,71 @@ struct FileRow {
 
 impl Models {
     pub(crate) fn run(self, common: &Common) -> anyhow::Result<Done> {
+        if let Self::Convert(convert) = self {
+            return convert.run(common);
+        }
         let store = ModelStore::new(None).map_err(squbed::Error::from)?;
         match self {
             Self::List => list(&store, common),
             Self::Fetch(fetch) => fetch.run(&store, common),
             Self::Verify(names) => names.verify(&store, common),
+            Self::Bundle(bundle) => bundle.run(&store, common),
+            Self::Convert(convert) => convert.run(common),
         }
+    }
+}
+
+impl Bundle {
+    fn run(self, store: &ModelStore, common: &Common) -> anyhow::Result<Done> {
+        let names = self.names.or_present(store);
+        if names.is_empty() {
+            bail!("no model is here to bundle; run `squbed models fetch` first");
+        }
+        let bundled = store.bundle(&names, &self.folder).map_err(squbed::Error::from)?;
+        let row = |file: squbed::models::BundledFile| BundleRow {
+            model: file.model,
+            file: file.path,
+            bytes: file.size,
+            sha256: file.sha256,
+            state: if file.verified { "verified" } else { "unverified" },
+        };
+        Records::list(&bundled.files.into_iter().map(row).collect::<Vec<_>>())?.print(common.format)?;
+        let readme = self.folder.join("README.md");
+        Bars::new(common.quiet).note(&format!("how to go on without network: {}", readme.display()));
+        Ok(Done::Whole)
+    }
+}
+
+impl Convert {
+    fn run(self, common: &Common) -> anyhow::Result<Done> {
+        if self.output.exists() && !self.force {
+            bail!("{} exists; name another file, or give --force", self.output.display());
+        }
+        let converted = read_checkpoint(&self.input).map_err(squbed::Error::from)?;
+        let tensors = tensors_of(&converted.bytes)?;
+        self.write(&converted.bytes).with_context(|| format!("cannot write {}", self.output.display()))?;
+        let rows = tensors.into_iter().map(|t| TensorRow { name: t.name, dtype: t.dtype, shape: t.shape });
+        Records::list(&rows.collect::<Vec<_>>())?.print(common.format)?;
+        if !converted.left_out.is_empty() {
+            let left_out = converted.left_out.join(", ");
+            Bars::new(common.quiet).note(&format!("left out, being no tensors of the model: {left_out}"));
+        }
+        Ok(Done::Whole)
+    }
+
+    /// The file appears whole or not at all.
+    fn write(&self, bytes: &[u8]) -> std::io::Result<()> {
+        let mut partial = self.output.clone().into_os_string();
+        partial.push(format!(".{}.partial", std::process::id()));
+        let partial = PathBuf::from(partial);
+        let written = fs::File::create_new(&partial).and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&partial, &self.output)
+        });
+        written.inspect_err(|_| {
+            let _ = fs::remove_file(&partial);
+        })
     }
 }
 
@@ -97,10 +205,19 @@ impl Names {
         }
     }
 
+    /// Those given, else those of which any file is here.
+    fn or_present(&self, store: &ModelStore) -> Vec<String> {
+        let mut names = self.resolve(store);
+        if self.names.is_empty() {
+            names.retain(|name| store.folder(name).is_dir());
+        }
+        names
+    }
+
     fn verify(&self, store: &ModelStore, common: &Common) -> anyhow::Result<Done> {
         let mut rows = Vec::new();
         let mut bad = Vec::new();
-        for name in self.resolve(store) {
+        for name in self.or_present(store) {
             for report in store.verify(&name).map_err(squbed::Error::from)? {
                 let state = match report.state {
                     FileState::Verified => "verified".to_owned(),
@@ -114,6 +231,9 @@ impl Names {
                 rows.push(FileRow { model: name.clone(), file: report.path.display().to_string(), state });
             }
         }
+        if rows.is_empty() {
+            bail!("no model is here to verify; run `squbed models fetch` first");
+        }
         Records::list(&rows)?.print(common.format)?;
         if !bad.is_empty() {
             bail!("{} is not intact; run `squbed models fetch --force {}`", bad.join(", "), bad.join(" "));
@@ -124,7 +244,11 @@ impl Names {
 
 impl Fetch {
     fn run(self, store: &ModelStore, common: &Common) -> anyhow::Result<Done> {
-        let names = self.names.resolve(store);
+        let bundled = self.from.as_deref().map(bundled_models).unwrap_or_default();
+        let names = match (self.names.names.is_empty(), bundled.is_empty()) {
+            (true, false) => bundled,
+            _ => self.names.resolve(store),
+        };
         let options = FetchOptions {
             from: self.from,
             force: self.force,

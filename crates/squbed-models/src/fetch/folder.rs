@@ -6,9 +6,11 @@ use super::{Job, SourceError, Wanted, archive};
 use crate::manifest::Source;
 
 /// Takes the files from a folder that holds them as they will be, as they are published, or in the
-/// archive of one of the manifest's packages.
+/// archive of one of the manifest's packages. Of a bundle it is the model's folder within.
 pub(super) fn gather(job: &mut Job<'_>, folder: &Path) -> Result<(), SourceError> {
     let manifest = job.manifest;
+    let within = folder.join("models").join(&manifest.name);
+    let folder = if within.is_dir() { within.as_path() } else { folder };
     for source in &manifest.sources {
         if let Source::Pypi { archive: name, .. } = source
             && folder.join(name).is_file()
