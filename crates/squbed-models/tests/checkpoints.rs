@@ -117,7 +117,7 @@ fn a_module_saved_whole_is_refused_by_the_name_of_its_class() {
 #[test]
 fn a_checkpoint_cut_anywhere_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    for file in ["views.zip.pth", "views.legacy.pth", "lpips_alex.legacy.pth", "dict.npy", "c.npy"] {
+    for file in ["views.zip.pth", "parameters.legacy.pth", "dict.npy", "c.npy"] {
         let whole = fs::read(golden(file)).unwrap();
         let path = dir.path().join(file);
         for end in 0..whole.len() {
@@ -134,13 +134,11 @@ fn a_checkpoint_with_any_byte_changed_is_read_or_refused() {
         let whole = fs::read(golden(file)).unwrap();
         let path = dir.path().join(file);
         for at in 0..whole.len() {
-            for change in [0xff, 0x80, 0x01] {
-                let mut bytes = whole.clone();
-                bytes[at] ^= change;
-                fs::write(&path, &bytes).unwrap();
-                // Either answer is right; a panic or a read beyond the end is not.
-                let _ = read_checkpoint(&path);
-            }
+            let mut bytes = whole.clone();
+            bytes[at] ^= [0xff, 0x80, 0x01][at % 3];
+            fs::write(&path, &bytes).unwrap();
+            // Either answer is right; a panic or a read beyond the end is not.
+            let _ = read_checkpoint(&path);
         }
     }
 }

@@ -132,9 +132,11 @@ impl Download<'_> {
 
     /// Asks until the file is there, as long as something comes.
     fn fill(&self, progress: &mut dyn FnMut(Progress<'_>)) -> Result<(), SourceError> {
-        let mut idle = 0;
+        // Only what is longer than ever before is progress: a server may send the same bytes again and again.
+        let (mut idle, mut longest) = (0, 0);
         loop {
             let before = self.part.length();
+            longest = before.max(longest);
             if self.wanted.size == Some(before) {
                 return Ok(());
             }
@@ -142,7 +144,7 @@ impl Download<'_> {
                 Ended::Whole => return Ok(()),
                 Ended::Short(error) => error,
             };
-            if self.part.length() > before {
+            if self.part.length() > longest {
                 idle = 0;
             } else {
                 idle += 1;
