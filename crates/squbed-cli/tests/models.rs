@@ -134,12 +134,17 @@ fn no_message_tells_a_token_or_a_signature() {
         let (ok, said) = place.fetch(&[("HF_ENDPOINT", &hub.hub.address), ("HF_TOKEN", TOKEN)]);
         assert!(!ok && said.contains("w.bin") && !said.contains(TOKEN) && !said.contains("s3cret"), "{said}");
     }
-    // A CDN that is gone: the client's own message would name its address.
+    // A CDN that is gone, and one that fails: the client's own message would name its address.
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let hub = Server::new(move |_| Response::redirect(&format!("http://{closed}/blob?signature=s3cret")));
-    let place = Place::new(HUB);
-    let (ok, said) = place.fetch(&[("HF_ENDPOINT", &hub.address), ("HF_TOKEN", TOKEN)]);
-    assert!(!ok && !said.contains(TOKEN) && !said.contains("s3cret"), "{said}");
+    let failing = Server::new(|_| Response::new("500 Internal Server Error", b""));
+    for cdn in [format!("http://{closed}"), failing.address.clone()] {
+        let hub = Server::new(move |_| Response::redirect(&format!("{cdn}/blob?signature=s3cret")));
+        let place = Place::new(HUB);
+        let (ok, said) = place.fetch(&[("HF_ENDPOINT", &hub.address), ("HF_TOKEN", TOKEN)]);
+        assert!(!ok && said.contains("the hub did not give `w.bin`"), "{said}");
+        assert!(!said.contains(TOKEN) && !said.contains("s3cret"), "{said}");
+    }
+    assert!(!failing.gets().is_empty());
 }
 
 #[test]

@@ -200,9 +200,30 @@ impl<'o> Hub<'o> {
                 let (file, repo) = (file.to_owned(), self.repo.clone());
                 Err(SourceError::HubDenied { file, repo, status: context.status.as_u16() })
             }
-            Ok(Err(error)) => Err(SourceError::Hub { file: file.to_owned(), source: Box::new(error) }),
+            Ok(Err(error)) => {
+                Err(SourceError::Hub { file: file.to_owned(), source: Box::new(unsigned(error)) })
+            }
             Err(_) => Err(SourceError::HubStalled { file: file.to_owned(), seconds: limit.as_secs() }),
         }
+    }
+}
+
+/// The error without the signature that opens a file of the hub's CDN to whoever reads it in a log.
+fn unsigned(error: HFError) -> HFError {
+    let cut = |url: &str| url.split(['?', '#']).next().unwrap_or_default().to_owned();
+    match error {
+        HFError::Request { source, url } => {
+            HFError::Request { source: source.without_url(), url: url.as_deref().map(cut) }
+        }
+        HFError::Http { mut context } => {
+            context.url = cut(&context.url);
+            HFError::Http { context }
+        }
+        HFError::RateLimited { retry_after, mut context } => {
+            context.url = cut(&context.url);
+            HFError::RateLimited { retry_after, context }
+        }
+        error => error,
     }
 }
 
