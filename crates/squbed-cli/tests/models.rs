@@ -138,13 +138,18 @@ fn no_message_tells_a_token_or_a_signature() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let failing = Server::new(|_| Response::new("500 Internal Server Error", b""));
     for cdn in [format!("http://{closed}"), failing.address.clone()] {
-        let hub = Server::new(move |_| Response::redirect(&format!("{cdn}/blob?signature=s3cret")));
+        let hub = Server::new(move |_| {
+            Response::redirect(&format!("{cdn}/blob?signature=s3cret"))
+                .header("X-Repo-Commit", "0123456789abcdef0123456789abcdef01234567")
+                .header("X-Linked-Size", &CONTENT.len().to_string())
+                .header("X-Linked-ETag", "\"5f70bf18\"")
+        });
         let place = Place::new(HUB);
         let (ok, said) = place.fetch(&[("HF_ENDPOINT", &hub.address), ("HF_TOKEN", TOKEN)]);
         assert!(!ok && said.contains("the hub did not give `w.bin`"), "{said}");
         assert!(!said.contains(TOKEN) && !said.contains("s3cret"), "{said}");
     }
-    assert!(!failing.gets().is_empty());
+    assert!(!failing.requests().is_empty());
 }
 
 #[test]
