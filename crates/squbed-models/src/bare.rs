@@ -68,8 +68,8 @@ pub enum Network {
     I3d(I3d),
 }
 
-/// Builds a network from a safetensors file, and from the `config.json` of its checkpoint where the
-/// architecture has sizes of its own.
+/// Builds a network from a file of weights in any form that [`Weights::open`] reads, and from the `config.json` of its
+/// checkpoint where the architecture has sizes of its own.
 pub fn load_arch(
     architecture: Architecture,
     weights: &Path,
@@ -77,18 +77,19 @@ pub fn load_arch(
     device: &Device,
     dtype: DType,
 ) -> Result<Network, Error> {
-    match architecture {
+    if architecture == Architecture::I3d && config.is_some() {
+        return Err(Error::NeedlessConfig { architecture: architecture.name() });
+    }
+    let weights = Weights::open(weights)?;
+    weights.all_of(|| match architecture {
         Architecture::Bert => {
             let file = config.ok_or(Error::NoConfig { architecture: architecture.name() })?;
             let bytes = std::fs::read(file).map_err(Error::io("read", file))?;
             let config = BertConfig::parse(file, &bytes)?;
-            Ok(Network::Bert(Bert::load(&Weights::open(weights)?, &config, device, dtype)?))
+            Ok(Network::Bert(Bert::load(&weights, &config, device, dtype)?))
         }
-        Architecture::I3d if config.is_some() => {
-            Err(Error::NeedlessConfig { architecture: architecture.name() })
-        }
-        Architecture::I3d => Ok(Network::I3d(I3d::load(&Weights::open(weights)?, device, dtype)?)),
-    }
+        Architecture::I3d => Ok(Network::I3d(I3d::load(&weights, device, dtype)?)),
+    })
 }
 
 impl Network {

@@ -6,8 +6,11 @@ use squbed_core::{EncoderIdentity, causes};
 use squbed_tensor::EncodeError;
 
 use crate::{
+    bundle::BundleError,
+    checkpoint::ConvertError,
     fetch::{SourceError, SourceFailure},
     manifest::{ManifestError, Modality},
+    weights::Mismatch,
 };
 
 /// An error of this crate.
@@ -134,8 +137,48 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
-    /// A weights file that is truncated, or no safetensors at all.
-    #[error("{file} is not a whole safetensors file", file = file.display())]
+    /// A weights file that is cut short.
+    #[error(
+        "{file} is not whole: it has {actual} bytes, and its header promises {least}{promised}; copy or fetch it again",
+        file = file.display(),
+        least = if *whole { "" } else { "at least " }
+    )]
+    SafetensorsLength {
+        /// The file.
+        file: PathBuf,
+        /// Bytes promised.
+        promised: u64,
+        /// Bytes found.
+        actual: u64,
+        /// Whether the header is.
+        whole: bool,
+    },
+    /// Weights in another form that cannot be read.
+    #[error("the weights {file} cannot be read", file = file.display())]
+    Convert {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        source: ConvertError,
+    },
+    /// A file that holds other tensors than a network needs.
+    #[error("{file} does not hold the tensors of this architecture:{mismatch}", file = file.display())]
+    Tensors {
+        /// The file.
+        file: PathBuf,
+        /// How they differ.
+        mismatch: Box<Mismatch>,
+    },
+    /// Models cannot be bundled.
+    #[error("the bundle {folder} cannot be made", folder = folder.display())]
+    Bundle {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        source: BundleError,
+    },
+    /// A weights file that is no safetensors.
+    #[error("{file} is no safetensors file", file = file.display())]
     Safetensors {
         /// The file.
         file: PathBuf,

@@ -10,11 +10,13 @@
 
 pub mod arch;
 mod bare;
-mod convert;
+mod bundle;
+mod checkpoint;
 mod digest;
 mod error;
 mod fetch;
 pub mod manifest;
+mod npy;
 pub mod pickle;
 mod prepared;
 mod store;
@@ -23,13 +25,15 @@ mod video;
 mod weights;
 
 pub use bare::{Head, Network, load_arch};
-pub use convert::{ConvertError, convert};
+pub use bundle::{BundleError, Bundled, BundledFile, bundled_models};
+pub use checkpoint::{ConvertError, Converted, TensorInfo, read_checkpoint, tensors_of};
 pub use digest::{Digest, DigestError, sha256, sha256_file};
 pub use error::{Error, fetch_remedy};
-pub use fetch::{FetchOptions, Fetched, Progress, SourceError, SourceFailure};
+pub use fetch::{FetchOptions, Fetched, Progress, SourceError, SourceFailure, hub_cache};
 pub use manifest::{Architecture, Manifest, ManifestError, Modality};
+pub use npy::NpyError;
 pub use prepared::{Clips, Prepared, Tokens};
 pub use store::{Broken, FileReport, FileState, ModelStore, Status, default_home};
 pub use text::SentenceEncoder;
 pub use video::ClipEncoder;
-pub use weights::Weights;
+pub use weights::{Mismatch, Weights};

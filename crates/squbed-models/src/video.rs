@@ -67,7 +67,8 @@ impl ClipEncoder {
             dtype: dtype.as_str().to_owned(),
             dim: FEATURES,
         };
-        Ok(Self { identity, steps, network: I3d::load(&weights, device, dtype)? })
+        let network = weights.all_of(|| I3d::load(&weights, device, dtype))?;
+        Ok(Self { identity, steps, network })
     }
 
     /// Gives the network away.

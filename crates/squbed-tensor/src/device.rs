@@ -75,6 +75,104 @@ pub fn describe(device: &Device) -> String {
     }
 }
 
+/// Threads of the CPU in use.
+pub fn threads() -> usize {
+    rayon::current_num_threads()
+}
+
+/// What a GPU says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gpu {
+    /// Its name.
+    pub name: String,
+    /// Its memory in bytes, all of it and what is free.
+    pub memory: Option<(u64, u64)>,
+    /// Names of the arithmetic that Candle has kernels for on it.
+    pub dtypes: Vec<&'static str>,
+}
+
+/// What the GPU behind a device says of itself; none for the CPU, and for one that does not answer.
+#[cfg(feature = "cuda")]
+pub fn gpu(device: &Device) -> Option<Gpu> {
+    use candle_core::cuda_backend::cudarc::driver::CudaContext;
+
+    let DeviceLocation::Cuda { gpu_id } = device.location() else { return None };
+    let context = CudaContext::new(gpu_id).ok()?;
+    let (free, total) = context.mem_get_info().ok()?;
+    // Candle's kernels of half precision need compute capability 5.3, those of bf16 8.0.
+    let capability = context.compute_capability().ok()?;
+    let halves = [("f16", (5, 3)), ("bf16", (8, 0))].into_iter().filter(|(_, least)| capability >= *least);
+    Some(Gpu {
+        name: context.name().ok()?,
+        memory: Some((total as u64, free as u64)),
+        dtypes: std::iter::once("f32").chain(halves.map(|(name, _)| name)).collect(),
+    })
+}
+
+/// What the GPU behind a device says of itself; none for the CPU.
+#[cfg(not(feature = "cuda"))]
+pub fn gpu(device: &Device) -> Option<Gpu> {
+    device.is_metal().then(|| Gpu {
+        name: "Metal".to_owned(),
+        memory: None,
+        dtypes: vec!["f32", "f16", "bf16"],
+    })
+}
+
+/// CUDA devices that this program can use: none where it is built without.
+pub fn cuda_devices() -> usize {
+    #[cfg(feature = "cuda")]
+    return candle_core::cuda_backend::cudarc::driver::CudaContext::device_count()
+        .map_or(0, |count| usize::try_from(count).unwrap_or(0));
+    #[cfg(not(feature = "cuda"))]
+    0
+}
+
+/// How the CPU computes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CpuPaths {
+    /// Vector instructions that this processor has, of those that a kernel here exists for.
+    pub detected: Vec<&'static str>,
+    /// The kernel of this crate's convolutions and linear maps.
+    pub convolution: &'static str,
+    /// The kernel of Candle's other products of f32 matrices, from the crate `gemm`.
+    pub matrix_product: &'static str,
+}
+
+/// How this CPU computes.
+pub fn cpu_paths() -> CpuPaths {
+    #[cfg(target_arch = "x86_64")]
+    let detected: Vec<&'static str> = {
+        use std::arch::is_x86_feature_detected as has;
+        let wide = has!("avx512bw") && has!("avx512cd") && has!("avx512dq") && has!("avx512vl");
+        [
+            ("AVX-512", has!("avx512f")),
+            // What gemm asks for besides.
+            ("AVX-512 BW/CD/DQ/VL", wide),
+            ("AVX2", has!("avx2")),
+            ("FMA", has!("fma")),
+        ]
+        .into_iter()
+        .filter_map(|(name, has)| has.then_some(name))
+        .collect()
+    };
+    #[cfg(target_arch = "aarch64")]
+    let detected = vec!["NEON"];
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let detected: Vec<&'static str> = Vec::new();
+    let has = |names: &[&str]| names.iter().all(|name| detected.contains(name));
+    let matrix_product = if has(&["AVX-512", "AVX-512 BW/CD/DQ/VL", "FMA"]) {
+        "AVX-512"
+    } else if has(&["AVX2", "FMA"]) {
+        "AVX2"
+    } else if has(&["NEON"]) {
+        "NEON"
+    } else {
+        "portable"
+    };
+    CpuPaths { convolution: crate::conv::kernel_name(), matrix_product, detected }
+}
+
 /// Sets the threads of the CPU for everything here and in Candle. Once, before any work.
 ///
 /// They are Rayon's global pool. Candle cuts a matrix product into as many parts as the machine has cores (or
@@ -110,6 +208,24 @@ mod tests {
     fn auto_says_what_it_became() {
         if !cfg!(any(feature = "cuda", feature = "metal")) {
             assert!(describe(&select_device("auto").unwrap()).starts_with("cpu, "));
+        }
+    }
+
+    #[test]
+    fn the_kernel_in_use_is_among_those_that_the_processor_has() {
+        let paths = cpu_paths();
+        for kernel in [paths.convolution, paths.matrix_product] {
+            assert!(kernel == "portable" || paths.detected.contains(&kernel), "{paths:?}");
+        }
+        // A processor with wide vectors is not left on the portable path.
+        assert!(!paths.detected.contains(&"AVX-512") || paths.convolution == "AVX-512", "{paths:?}");
+    }
+
+    #[test]
+    fn a_cpu_is_no_gpu() {
+        assert_eq!(gpu(&Device::Cpu), None);
+        if !cfg!(feature = "cuda") {
+            assert_eq!(cuda_devices(), 0);
         }
     }
 

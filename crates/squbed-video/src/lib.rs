@@ -34,6 +34,8 @@ mod ffi;
 #[cfg(feature = "ffmpeg")]
 mod file;
 #[cfg(feature = "ffmpeg")]
+mod library;
+#[cfg(feature = "ffmpeg")]
 mod orientation;
 #[cfg(feature = "ffmpeg")]
 mod scan;
@@ -48,6 +50,8 @@ use std::{fs, path::Path};
 
 pub use error::{Error, LibavError};
 pub use info::{Ratio, Unit, VideoInfo, Warning};
+#[cfg(feature = "ffmpeg")]
+pub use library::Library;
 pub use options::{Codec, Damaged, DecodeOptions, EncodeOptions, Limits};
 use squbed_core::{Clip, Frame, Sampling};
 
@@ -60,6 +64,12 @@ pub struct Decoded {
     pub info: VideoInfo,
     /// What is unusual: `info.warnings`, and what came up while decoding.
     pub warnings: Vec<Warning>,
+}
+
+/// The FFmpeg in use.
+#[cfg(feature = "ffmpeg")]
+pub fn library() -> Library {
+    library::library()
 }
 
 /// What a video file, or a folder of pictures, holds.

@@ -13,6 +13,7 @@ pub mod basis;
 pub mod calibrate;
 pub mod decode_speed;
 pub mod demo;
+pub mod devices;
 pub mod embed;
 mod error;
 pub mod experiment;

@@ -1,11 +1,16 @@
 //! `squbed models`: encoders that are known, and their weights.
 
-use anyhow::bail;
+use std::{fs, io::Write as _, path::PathBuf};
+
+use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use squbed::{
     core::causes,
-    models::{FetchOptions, Fetched, FileState, ModelStore, Progress as Fetching, fetch_remedy},
+    models::{
+        FetchOptions, Fetched, FileState, ModelStore, Progress as Fetching, bundled_models, fetch_remedy,
+        read_checkpoint, tensors_of,
+    },
     progress::Progress,
 };
 
@@ -21,13 +26,40 @@ pub(crate) enum Models {
     List,
     /// Bring weights here and verify them; those that are here already are left alone.
     Fetch(Fetch),
-    /// Compare the weights that are here with their digests.
+    /// Compare the weights that are here with their digests: verified, damaged, missing, or unverified where the
+    /// publisher gives none.
     Verify(Names),
+    /// Copy models, verified, to a new folder, with the text that says how to install them and build the
+    /// program on a machine without network.
+    Bundle(Bundle),
+    /// Bring published weights to one safetensors file, and list their tensors.
+    Convert(Convert),
+}
+
+#[derive(Args)]
+pub(crate) struct Bundle {
+    /// The folder, which must be new or empty.
+    folder: PathBuf,
+    #[command(flatten)]
+    names: Names,
+}
+
+#[derive(Args)]
+pub(crate) struct Convert {
+    /// A checkpoint of PyTorch (zip or legacy), a `.npy` of an array or of a dict of arrays, a pickle of numpy
+    /// arrays, or the `*.index.json` of safetensors shards. Nothing of it is run.
+    input: PathBuf,
+    /// The safetensors file.
+    output: PathBuf,
+    /// Replace a file that is there.
+    #[arg(long)]
+    force: bool,
 }
 
 #[derive(Args)]
 pub(crate) struct Names {
-    /// Models; all known ones where none is given.
+    /// Models; where none is given, all known ones (of `bundle` and `verify` those that are here, of
+    /// `fetch --from` those that the folder holds as a bundle).
     names: Vec<String>,
 }
 
@@ -35,9 +67,10 @@ pub(crate) struct Names {
 pub(crate) struct Fetch {
     #[command(flatten)]
     names: Names,
-    /// Take the files from this folder, or from the archive they come in, and from nowhere else. One model.
+    /// Take the files from this folder, a bundle or one that holds them or the archive they come in, or from
+    /// that archive itself, and from nowhere else. Of several models only a bundle holds the files.
     #[arg(long, value_name = "FOLDER")]
-    from: Option<std::path::PathBuf>,
+    from: Option<PathBuf>,
     /// Fetch even what is complete.
     #[arg(long)]
     force: bool,
@@ -58,6 +91,22 @@ struct ModelRow {
 }
 
 #[derive(Serialize)]
+struct BundleRow {
+    model: String,
+    file: String,
+    bytes: u64,
+    sha256: String,
+    state: &'static str,
+}
+
+#[derive(Serialize)]
+struct TensorRow {
+    name: String,
+    dtype: String,
+    shape: Vec<usize>,
+}
+
+#[derive(Serialize)]
 struct FileRow {
     model: String,
     file: String,
@@ -66,12 +115,71 @@ struct FileRow {
 
 impl Models {
     pub(crate) fn run(self, common: &Common) -> anyhow::Result<Done> {
+        if let Self::Convert(convert) = self {
+            return convert.run(common);
+        }
         let store = ModelStore::new(None).map_err(squbed::Error::from)?;
         match self {
             Self::List => list(&store, common),
             Self::Fetch(fetch) => fetch.run(&store, common),
             Self::Verify(names) => names.verify(&store, common),
+            Self::Bundle(bundle) => bundle.run(&store, common),
+            Self::Convert(convert) => convert.run(common),
         }
+    }
+}
+
+impl Bundle {
+    fn run(self, store: &ModelStore, common: &Common) -> anyhow::Result<Done> {
+        let names = self.names.or_present(store);
+        if names.is_empty() {
+            bail!("no model is here to bundle; run `squbed models fetch` first");
+        }
+        let bundled = store.bundle(&names, &self.folder).map_err(squbed::Error::from)?;
+        let row = |file: squbed::models::BundledFile| BundleRow {
+            model: file.model,
+            file: file.path,
+            bytes: file.size,
+            sha256: file.sha256,
+            state: if file.verified { "verified" } else { "unverified" },
+        };
+        Records::list(&bundled.files.into_iter().map(row).collect::<Vec<_>>())?.print(common.format)?;
+        let readme = self.folder.join("README.md");
+        Bars::new(common.quiet).note(&format!("how to go on without network: {}", readme.display()));
+        Ok(Done::Whole)
+    }
+}
+
+impl Convert {
+    fn run(self, common: &Common) -> anyhow::Result<Done> {
+        if self.output.exists() && !self.force {
+            bail!("{} exists; name another file, or give --force", self.output.display());
+        }
+        let converted = read_checkpoint(&self.input).map_err(squbed::Error::from)?;
+        let tensors = tensors_of(&converted.bytes)?;
+        self.write(&converted.bytes).with_context(|| format!("cannot write {}", self.output.display()))?;
+        let rows = tensors.into_iter().map(|t| TensorRow { name: t.name, dtype: t.dtype, shape: t.shape });
+        Records::list(&rows.collect::<Vec<_>>())?.print(common.format)?;
+        if !converted.left_out.is_empty() {
+            let left_out = converted.left_out.join(", ");
+            Bars::new(common.quiet).note(&format!("left out, being no tensors of the model: {left_out}"));
+        }
+        Ok(Done::Whole)
+    }
+
+    /// The file appears whole or not at all.
+    fn write(&self, bytes: &[u8]) -> std::io::Result<()> {
+        let mut partial = self.output.clone().into_os_string();
+        partial.push(format!(".{}.partial", std::process::id()));
+        let partial = PathBuf::from(partial);
+        let written = fs::File::create_new(&partial).and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&partial, &self.output)
+        });
+        written.inspect_err(|_| {
+            let _ = fs::remove_file(&partial);
+        })
     }
 }
 
@@ -111,11 +219,20 @@ impl Names {
         }
     }
 
+    /// Those given, else those of which any file is here.
+    fn or_present(&self, store: &ModelStore) -> Vec<String> {
+        let mut names = self.resolve(store);
+        if self.names.is_empty() {
+            names.retain(|name| store.folder(name).is_dir());
+        }
+        names
+    }
+
     fn verify(&self, store: &ModelStore, common: &Common) -> anyhow::Result<Done> {
         let mut rows = Vec::new();
         let mut bad = Vec::new();
         let bars = Bars::new(common.quiet);
-        let names = self.resolve(store);
+        let names = self.or_present(store);
         bars.begin("verify", names.len() as u64, "models");
         for name in names {
             for report in store.verify(&name).map_err(squbed::Error::from)? {
@@ -133,6 +250,9 @@ impl Names {
             bars.advance(1);
         }
         bars.end();
+        if rows.is_empty() {
+            bail!("no model is here to verify; run `squbed models fetch` first");
+        }
         Records::list(&rows)?.print(common.format)?;
         if !bad.is_empty() {
             bail!(
@@ -149,8 +269,12 @@ impl Names {
 impl Fetch {
     fn run(self, store: &ModelStore, common: &Common) -> anyhow::Result<Done> {
         let all = self.names.names.is_empty();
-        let names = self.names.resolve(store);
-        if self.from.is_some() && names.len() > 1 {
+        let bundled = self.from.as_deref().map(bundled_models).unwrap_or_default();
+        let names = match (all, bundled.is_empty()) {
+            (true, false) => bundled.clone(),
+            _ => self.names.resolve(store),
+        };
+        if self.from.is_some() && bundled.is_empty() && names.len() > 1 {
             bail!("--from holds the files of one model; name it, one of: {}", names.join(", "));
         }
         // A mistyped name is told before anything is fetched.

@@ -118,6 +118,10 @@ impl Bert {
         dtype: DType,
     ) -> Result<Self, Error> {
         let prefixed = weights.contains("bert.embeddings.word_embeddings.weight");
+        // The head that training used, and positions that are counted here.
+        let unneeded =
+            ["bert.pooler.", "pooler.", "cls.", "bert.embeddings.position_ids", "embeddings.position_ids"];
+        unneeded.into_iter().for_each(|prefix| weights.leave(prefix));
         let part = Part { weights, path: if prefixed { "bert." } else { "" }.to_owned(), device, dtype };
         let (h, eps) = (config.hidden_size, config.layer_norm_eps);
         let embeddings = part.at("embeddings.");

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::convert::ConvertError;
+use crate::checkpoint::ConvertError;
 
 /// Why one source did not give a model's files.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +82,45 @@ pub enum SourceError {
     /// The HTTP client could not be set up.
     #[error("the HTTP client cannot be set up")]
     Http(#[from] reqwest::Error),
+    /// A server did not answer.
+    #[error("{url} cannot be reached")]
+    HttpRequest {
+        /// The address.
+        url: String,
+        /// What the client says.
+        source: reqwest::Error,
+    },
+    /// A server answered with another status than success.
+    #[error("{url} gives status {status}")]
+    HttpStatus {
+        /// The address.
+        url: String,
+        /// The status.
+        status: String,
+    },
+    /// A download that ended early, as often as it was taken up again.
+    #[error("{url} ends early{missing}; fetch again to go on from there", missing = missing.map_or_else(String::new, |n| format!(", {n} bytes before its end")))]
+    HttpCut {
+        /// The address.
+        url: String,
+        /// Bytes that did not come, where known.
+        missing: Option<u64>,
+        /// What the connection says.
+        source: io::Error,
+    },
+    /// The hub asks who is asking, or knows and refuses.
+    #[error(
+        "the hub refuses `{file}` of {repo} with status {status}: accept the terms of that repository if it has any, \
+         and set HF_TOKEN to a token that may read it"
+    )]
+    HubDenied {
+        /// The file.
+        file: String,
+        /// Its repository.
+        repo: String,
+        /// 401 or 403.
+        status: u16,
+    },
     /// The hub sent nothing for too long.
     #[error("the hub sent nothing of `{file}` for {seconds} s")]
     HubStalled {

@@ -9,9 +9,12 @@ use super::{Job, SourceError, Wanted, archive};
 use crate::manifest::Source;
 
 /// Takes the files from a folder that holds them as they will be, as they are published, or in the
-/// archive of one of the manifest's packages; or from such an archive itself.
+/// archive of one of the manifest's packages; or from such an archive itself. Of a bundle it is the model's
+/// folder within.
 pub(super) fn gather(job: &mut Job<'_>, place: &Path) -> Result<(), SourceError> {
     let manifest = job.manifest;
+    let within = place.join("models").join(&manifest.name);
+    let place = if within.is_dir() { within.as_path() } else { place };
     let packages: Vec<(&Source, &String)> = manifest
         .sources
         .iter()

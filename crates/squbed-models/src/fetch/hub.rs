@@ -45,6 +45,12 @@ pub(super) fn gather(job: &mut Job<'_>, repo: &str, revision: &str) -> Result<()
     Ok(())
 }
 
+/// The hub's cache on this machine, as the environment says: `HF_HUB_CACHE`, else `hub` in `HF_HOME`, else in the
+/// user's cache folder.
+pub fn hub_cache() -> PathBuf {
+    hf_hub::resolve_cache_dir()
+}
+
 fn part_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".part");
@@ -53,6 +59,7 @@ fn part_of(path: &Path) -> PathBuf {
 
 struct Hub<'o> {
     repository: Repository,
+    repo: String,
     revision: String,
     options: &'o FetchOptions,
 }
@@ -75,7 +82,8 @@ impl<'o> Hub<'o> {
         let client: HFClientSync =
             builder.build_sync().map_err(|error| SourceError::HubClient(Box::new(error)))?;
         let (owner, name) = split_id(repo);
-        Ok(Self { repository: client.model(owner, name), revision: revision.to_owned(), options })
+        let repository = client.model(owner, name);
+        Ok(Self { repository, repo: repo.to_owned(), revision: revision.to_owned(), options })
     }
 
     /// The file in the hub's own cache on this machine.
@@ -188,9 +196,34 @@ impl<'o> Hub<'o> {
         let limit = self.options.read_timeout * 10;
         match receive.recv_timeout(limit) {
             Ok(Ok(bytes)) => Ok(bytes.into()),
-            Ok(Err(error)) => Err(SourceError::Hub { file: file.to_owned(), source: Box::new(error) }),
+            Ok(Err(HFError::AuthRequired { context } | HFError::Forbidden { context })) => {
+                let (file, repo) = (file.to_owned(), self.repo.clone());
+                Err(SourceError::HubDenied { file, repo, status: context.status.as_u16() })
+            }
+            Ok(Err(error)) => {
+                Err(SourceError::Hub { file: file.to_owned(), source: Box::new(unsigned(error)) })
+            }
             Err(_) => Err(SourceError::HubStalled { file: file.to_owned(), seconds: limit.as_secs() }),
         }
+    }
+}
+
+/// The error without the signature that opens a file of the hub's CDN to whoever reads it in a log.
+fn unsigned(error: HFError) -> HFError {
+    let cut = |url: &str| url.split(['?', '#']).next().unwrap_or_default().to_owned();
+    match error {
+        HFError::Request { source, url } => {
+            HFError::Request { source: source.without_url(), url: url.as_deref().map(cut) }
+        }
+        HFError::Http { mut context } => {
+            context.url = cut(&context.url);
+            HFError::Http { context }
+        }
+        HFError::RateLimited { retry_after, mut context } => {
+            context.url = cut(&context.url);
+            HFError::RateLimited { retry_after, context }
+        }
+        error => error,
     }
 }
 

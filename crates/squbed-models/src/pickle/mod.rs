@@ -1,24 +1,38 @@
-//! A restricted reader of pickles: nested dicts of numpy arrays and nothing else.
+//! A restricted reader of pickles: numpy's arrays and PyTorch's tensors, in dicts and lists.
 //!
 //! A pickle is a program for a small stack machine that may name any function of the machine it runs
-//! on. This reader knows the opcodes that dicts of arrays need, resolves the four names that numpy's
-//! arrays are made with to values of its own, and refuses everything else. Nothing is run, every
-//! length is checked against the input before it is used, and arrays borrow from the input.
+//! on. This reader knows the opcodes that tensors need, resolves the [few names](names) that arrays and
+//! tensors are made with to values of its own, and refuses everything else. Nothing is run, every
+//! length is checked against the input before it is used, and arrays borrow from the input where they can.
 //!
 //! The opcodes are documented in CPython's `Lib/pickletools.py`; the shape of an array's state in
-//! numpy's `ndarray.__setstate__`.
+//! numpy's `ndarray.__setstate__`; PyTorch's files in [`torch`].
 
 mod machine;
+mod names;
 mod numpy;
 #[cfg(test)]
 mod tests;
+mod torch;
+#[cfg(test)]
+mod torch_tests;
+mod walk;
 
 pub use numpy::{Array, Element};
+pub(crate) use torch::is_legacy;
+pub use torch::read_torch;
 
-use machine::{Machine, Object, Ref};
+use machine::Machine;
+use walk::{MAX_DEPTH, MAX_NAME, MAX_REPEAT, Walk};
 
-/// Dicts within dicts; published checkpoints have about five.
-const MAX_DEPTH: usize = 32;
+/// What a checkpoint holds.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Tensors<'a> {
+    /// Tensors by name, keys joined by `.`, in the file's order.
+    pub tensors: Vec<(String, Array<'a>)>,
+    /// Names of what is there besides: numbers, texts, and all that lies beside a state dict.
+    pub left_out: Vec<String>,
+}
 
 /// Why a pickle is refused. `at` counts bytes from the start of the file.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -45,16 +59,16 @@ pub enum PickleError {
         /// The protocol given.
         protocol: u8,
     },
-    /// An instruction that dicts of arrays do not need.
-    #[error("instruction 0x{opcode:02x} at byte {at} is not one that arrays need")]
+    /// An instruction that tensors do not need.
+    #[error("instruction 0x{opcode:02x} at byte {at} is not one that tensors need; nothing was run")]
     Opcode {
         /// Where it stands.
         at: usize,
         /// The instruction.
         opcode: u8,
     },
-    /// A name that arrays do not need; it might have been a function to run.
-    #[error("it names `{module}.{name}` at byte {at}, which arrays do not need; nothing was run")]
+    /// A name that tensors do not need; it might have been a function to run.
+    #[error("it names `{module}.{name}` at byte {at}, which tensors do not need; nothing was run")]
     Global {
         /// Where it is named.
         at: usize,
@@ -92,7 +106,7 @@ pub enum PickleError {
         expected: &'static str,
     },
     /// An element type that this reader does not know.
-    #[error("arrays of type `{dtype}` at byte {at} are not read; f2, f4, f8, i4, i8 and u1 are")]
+    #[error("arrays of type `{dtype}` at byte {at} are not read; f2, f4, f8, i1, i2, i4, i8, u1 and b1 are")]
     Dtype {
         /// Where it is named.
         at: usize,
@@ -135,45 +149,93 @@ pub enum PickleError {
     /// One dict stands in several places.
     #[error("its dicts are shared between entries")]
     Shared,
+    /// More instructions than any checkpoint has.
+    #[error("it has more than {limit} instructions; no checkpoint needs as many")]
+    Long {
+        /// Instructions that are admitted.
+        limit: usize,
+    },
+    /// A name longer than any tensor's.
+    #[error("a name that contains `{begin}…` has more than {MAX_NAME} bytes")]
+    Name {
+        /// How the last part of it begins.
+        begin: String,
+    },
+    /// Tensors that would take far more memory than their file.
+    #[error("with `{name}` its tensors take more than {MAX_REPEAT} times the size of the file")]
+    Repeat {
+        /// The tensor.
+        name: String,
+    },
+    /// Neither form of PyTorch's files.
+    #[error("it is no checkpoint of PyTorch: there is no `data.pkl` in it")]
+    NoCheckpoint,
+    /// A zip archive that cannot be read.
+    #[error("its zip archive cannot be read: {message}")]
+    Zip {
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A compressed member; PyTorch writes none.
+    #[error("`{name}` in it is compressed; PyTorch compresses nothing")]
+    Compressed {
+        /// The member.
+        name: String,
+    },
+    /// A storage that the file lacks.
+    #[error("it has no storage `{key}`, in which a tensor lies")]
+    NoStorage {
+        /// The storage's key.
+        key: String,
+    },
+    /// A storage that goes on beyond the file's end.
+    #[error("its storage `{key}` is cut short")]
+    ShortStorage {
+        /// The storage's key.
+        key: String,
+    },
+    /// A tensor that lies outside of its storage.
+    #[error(
+        "a tensor of shape {shape:?}, stride {stride:?} and offset {offset} lies outside of its storage `{key}`"
+    )]
+    View {
+        /// The storage's key.
+        key: String,
+        /// Shape of the tensor.
+        shape: Vec<u64>,
+        /// Its strides, in elements.
+        stride: Vec<u64>,
+        /// Its first element.
+        offset: u64,
+    },
 }
 
-/// The arrays of a pickle of nested dicts, each with the keys that lead to it, in the file's order.
+impl PickleError {
+    /// The same error of a pickle that begins at byte `by` of its file.
+    fn shifted(mut self, by: usize) -> Self {
+        match &mut self {
+            Self::Truncated { at, .. }
+            | Self::Opcode { at, .. }
+            | Self::Global { at, .. }
+            | Self::Text { at }
+            | Self::Stack { at }
+            | Self::Memo { at, .. }
+            | Self::Kind { at, .. }
+            | Self::Dtype { at, .. }
+            | Self::Order { at, .. }
+            | Self::Shape { at, .. } => *at += by,
+            _ => {}
+        }
+        self
+    }
+}
+
+/// The arrays of a pickle of nested dicts of numpy arrays, each with the keys that lead to it, joined by `.`,
+/// in the file's order.
 ///
 /// # Errors
 ///
 /// See [`PickleError`]; any sequence of bytes gives arrays or an error.
-pub fn read_arrays(bytes: &[u8]) -> Result<Vec<(Vec<&str>, Array<'_>)>, PickleError> {
-    let machine = Machine::run(bytes)?;
-    let mut walk = Walk { machine: &machine, arrays: Vec::new(), budget: machine.len() };
-    walk.descend(machine.root(), &mut Vec::new())?;
-    Ok(walk.arrays)
-}
-
-struct Walk<'m, 'a> {
-    machine: &'m Machine<'a>,
-    arrays: Vec<(Vec<&'a str>, Array<'a>)>,
-    /// A tree visits each object once at most; more visits mean sharing, which could grow without bound.
-    budget: usize,
-}
-
-impl<'a> Walk<'_, 'a> {
-    fn descend(&mut self, at: Ref, path: &mut Vec<&'a str>) -> Result<(), PickleError> {
-        self.budget = self.budget.checked_sub(1).ok_or(PickleError::Shared)?;
-        match self.machine.object(at) {
-            Object::Array(Some(array)) => self.arrays.push((path.clone(), array.clone())),
-            Object::Dict(_) if path.len() == MAX_DEPTH => return Err(PickleError::Deep),
-            Object::Dict(entries) => {
-                for &(key, value) in entries {
-                    let Object::Text(key) = self.machine.object(key) else {
-                        return Err(PickleError::Key { path: path.join(".") });
-                    };
-                    path.push(key);
-                    self.descend(value, path)?;
-                    path.pop();
-                }
-            }
-            _ => return Err(PickleError::Entry { path: path.join(".") }),
-        }
-        Ok(())
-    }
+pub fn read_arrays(bytes: &[u8]) -> Result<Vec<(String, Array<'_>)>, PickleError> {
+    Walk::new(&Machine::run(bytes)?, bytes.len()).arrays()
 }
