@@ -17,10 +17,11 @@ use crate::{
     manifest::{Architecture, Input, Manifest, ModelFile},
     text::SentenceEncoder,
     video::ClipEncoder,
+    weights::Weights,
 };
 
 /// The manifests that come with the program.
-const BUILT_IN: [(&str, &str); 2] = [
+const BUILT_IN: [(&str, &str); 4] = [
     (
         "models/all-MiniLM-L6-v2/model.toml",
         include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/all-MiniLM-L6-v2/model.toml")),
@@ -28,6 +29,14 @@ const BUILT_IN: [(&str, &str); 2] = [
     (
         "models/i3d-kinetics-400/model.toml",
         include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/i3d-kinetics-400/model.toml")),
+    ),
+    (
+        "models/lpips-alex/model.toml",
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/lpips-alex/model.toml")),
+    ),
+    (
+        "models/lpips-vgg/model.toml",
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/lpips-vgg/model.toml")),
     ),
 ];
 
@@ -205,7 +214,7 @@ impl ModelStore {
             (Input::Text { .. }, Architecture::Bert) => {
                 SentenceEncoder::load(&self.open(manifest), device, dtype)
             }
-            _ => Err(modality(name, "video clips", "text")),
+            (input, _) => Err(modality(name, input.takes(), "text")),
         }
     }
 
@@ -226,8 +235,13 @@ impl ModelStore {
             (Input::Video { .. }, Architecture::I3d) => {
                 ClipEncoder::load(&self.open(manifest), device, dtype)
             }
-            _ => Err(modality(name, "text", "video clips")),
+            (input, _) => Err(modality(name, input.takes(), "video clips")),
         }
+    }
+
+    /// The tensors of one of a model's files, for networks that are no encoder.
+    pub fn weights(&self, name: &str, file: &'static str) -> Result<Weights, Error> {
+        Weights::new(self.open(self.manifest(name)?).read(file)?)
     }
 
     /// An output `[b, d]` of a model for an input that is already preprocessed, as
@@ -251,6 +265,9 @@ impl ModelStore {
             }
             Architecture::I3d => Network::I3d(self.clip_encoder(name, device, dtype)?.into_network())
                 .forward_tensor(x, mask, head),
+            Architecture::Alexnet | Architecture::Vgg16 => {
+                Err(modality(name, "pairs of images", "what an encoder takes"))
+            }
         }
     }
 

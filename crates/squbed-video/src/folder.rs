@@ -102,7 +102,7 @@ fn open(path: &Path) -> Result<ImageReader<io::BufReader<fs::File>>, Error> {
     ImageReader::open(path).and_then(ImageReader::with_guessed_format).map_err(unreadable)
 }
 
-fn read(path: &Path, limits: &Limits) -> Result<Frame, Error> {
+pub(crate) fn read(path: &Path, limits: &Limits) -> Result<Frame, Error> {
     let picture = |source| Error::Picture { path: path.to_owned(), source };
     let mut decoder = open(path)?.into_decoder().map_err(picture)?;
     let (width, height) = decoder.dimensions();

@@ -17,6 +17,7 @@ pub mod experiment;
 pub mod fit;
 pub mod machine;
 pub mod method;
+pub mod pair;
 pub mod progress;
 pub mod run;
 pub mod steps;
@@ -24,6 +25,7 @@ pub mod summary;
 
 pub use error::{Error, Fault, Result};
 pub use squbed_core as core;
+pub use squbed_metrics as metrics;
 pub use squbed_models as models;
 pub use squbed_sim as sim;
 pub use squbed_stats as stats;

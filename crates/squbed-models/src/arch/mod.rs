@@ -2,6 +2,7 @@
 
 pub mod bert;
 pub mod i3d;
+pub mod tower;
 
 use crate::manifest::Architecture;
 
@@ -11,6 +12,8 @@ impl Architecture {
         match self {
             Self::Bert => "bert",
             Self::I3d => "i3d",
+            Self::Alexnet => "alexnet",
+            Self::Vgg16 => "vgg16",
         }
     }
 }
