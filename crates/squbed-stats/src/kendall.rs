@@ -102,6 +102,20 @@ pub(crate) fn tau_of_ranks(x: &[u32], y: &[u32]) -> f64 {
     Counts::of(x, y).tau()
 }
 
+/// τ-b from concordant less discordant pairs, and the pairs that are not tied in x and in y.
+pub(crate) fn tau(balance: f64, untied_x: u64, untied_y: u64) -> f64 {
+    if untied_x == 0 || untied_y == 0 {
+        return f64::NAN;
+    }
+    (balance / (untied_x as f64).sqrt() / (untied_y as f64).sqrt()).clamp(-1.0, 1.0)
+}
+
+/// Concordant less discordant pairs of ranks, and their τ-b.
+pub(crate) fn balance_and_tau(x: &[u32], y: &[u32]) -> (f64, f64) {
+    let counts = Counts::of(x, y);
+    (counts.balance(), counts.tau())
+}
+
 /// Sums over the sizes t of groups of tied values.
 #[derive(Clone, Copy, Debug, Default)]
 struct TieSums {
@@ -149,7 +163,7 @@ impl Counts {
         for group in y.chunk_by(|a, b| a == b) {
             y_ties.add(group.len());
         }
-        Self { pairs: (n as u64) * (n as u64 - 1) / 2, discordant, x: x_ties, y: y_ties, both }
+        Self { pairs: (n as u64) * (n as u64).saturating_sub(1) / 2, discordant, x: x_ties, y: y_ties, both }
     }
 
     fn ties(&self) -> bool {
@@ -162,11 +176,7 @@ impl Counts {
     }
 
     fn tau(&self) -> f64 {
-        let (x, y) = (self.pairs - self.x.pairs, self.pairs - self.y.pairs);
-        if x == 0 || y == 0 {
-            return f64::NAN;
-        }
-        (self.balance() / (x as f64).sqrt() / (y as f64).sqrt()).clamp(-1.0, 1.0)
+        tau(self.balance(), self.pairs - self.x.pairs, self.pairs - self.y.pairs)
     }
 
     fn asymptotic_p(&self, n: usize, alternative: Alternative) -> f64 {
