@@ -80,10 +80,19 @@ pub fn bootstrap_kendall(
     check(x, y)?;
     let n = x.len();
     let (x, y) = (dense_ranks(x), dense_ranks(y));
-    let (mut xs, mut ys) = (vec![0; n], vec![0; n]);
+    // Pairs in the order in which τ wants them, so that no resample has to be sorted again.
+    let mut order: Vec<usize> = (0..n).collect();
+    order.sort_unstable_by_key(|&i| (x[i], y[i]));
+    let mut times = vec![0; n];
+    let (mut xs, mut ys) = (Vec::with_capacity(n), Vec::with_capacity(n));
     bootstrap(n, level, resamples, seed, |drawn| {
-        for (i, &from) in drawn.iter().enumerate() {
-            (xs[i], ys[i]) = (x[from], y[from]);
+        times.fill(0);
+        drawn.iter().for_each(|&i| times[i] += 1);
+        xs.clear();
+        ys.clear();
+        for &i in &order {
+            xs.extend(std::iter::repeat_n(x[i], times[i]));
+            ys.extend(std::iter::repeat_n(y[i], times[i]));
         }
         tau_of_ranks(&xs, &ys)
     })

@@ -194,27 +194,50 @@ impl Counts {
     }
 }
 
-/// Merge sort that counts pairs out of order.
+/// Sorts, and counts the pairs that were out of order: insertion in short runs, merging of longer ones.
 fn sort_counting_inversions(values: &mut [u32]) -> u64 {
+    /// Where insertion is no slower than merging.
+    const SHORT: usize = 24;
     let n = values.len();
-    if n < 2 {
-        return 0;
+    let mut inversions = 0;
+    for run in values.chunks_mut(SHORT) {
+        for end in 1..run.len() {
+            let (value, mut at) = (run[end], end);
+            while at > 0 && run[at - 1] > value {
+                run[at] = run[at - 1];
+                at -= 1;
+            }
+            run[at] = value;
+            inversions += (end - at) as u64;
+        }
     }
-    let middle = n / 2;
-    let mut inversions = sort_counting_inversions(&mut values[..middle]);
-    inversions += sort_counting_inversions(&mut values[middle..]);
-    let left = values[..middle].to_vec();
-    let (mut i, mut j) = (0, middle);
-    for k in 0..n {
-        if i < left.len() && (j == n || left[i] <= values[j]) {
+    let mut left = Vec::with_capacity(n);
+    let mut width = SHORT;
+    while width < n {
+        for pair in values.chunks_mut(2 * width).filter(|pair| pair.len() > width) {
+            inversions += merge_counting_inversions(pair, width, &mut left);
+        }
+        width *= 2;
+    }
+    inversions
+}
+
+/// Merges two sorted runs, the second of which begins at `middle`.
+fn merge_counting_inversions(values: &mut [u32], middle: usize, left: &mut Vec<u32>) -> u64 {
+    left.clear();
+    left.extend_from_slice(&values[..middle]);
+    let (mut i, mut j, mut inversions) = (0, middle, 0);
+    for k in 0..values.len() {
+        if i == left.len() {
+            break;
+        }
+        if j == values.len() || left[i] <= values[j] {
             values[k] = left[i];
             i += 1;
-        } else if i < left.len() {
+        } else {
             values[k] = values[j];
             j += 1;
             inversions += (left.len() - i) as u64;
-        } else {
-            break;
         }
     }
     inversions

@@ -26,17 +26,9 @@ pub struct RiskCoverage {
     pub optimal: f64,
     /// The same, expected, where they are kept in random order: the mean risk.
     pub random: f64,
-}
-
-impl RiskCoverage {
     /// Share of the way from random to optimal, (random − area)/(random − optimal): 1 at best, 0 for an
     /// uncertainty that says nothing, negative for a misleading one; NaN where all risks are equal.
-    pub fn gain(&self) -> f64 {
-        if self.curve.iter().all(|point| point.risk == self.random) && self.optimal == self.random {
-            return f64::NAN;
-        }
-        (self.random - self.area) / (self.random - self.optimal)
-    }
+    pub gain: f64,
 }
 
 /// The risk–coverage curve of uncertainties with risks, such as one less the accuracy, or its negative.
@@ -52,14 +44,12 @@ pub fn risk_coverage(uncertainty: &[f64], risk: &[f64]) -> Result<RiskCoverage, 
     if let Some(row) = risk.iter().position(|v| v.is_infinite()) {
         return Err(Error::Infinite { column: "risk", row });
     }
-    let curve = curve(uncertainty, risk);
-    let area = mean(&curve);
-    Ok(RiskCoverage {
-        optimal: mean(&self::curve(risk, risk)),
-        random: curve[curve.len() - 1].risk,
-        curve,
-        area,
-    })
+    let (curve, best) = (curve(uncertainty, risk), curve(risk, risk));
+    let (area, optimal, random) = (mean(&curve), mean(&best), curve[curve.len() - 1].risk);
+    // Rounding can part the two areas of equal risks, so the risks themselves are asked.
+    let equal = risk.iter().all(|v| *v == risk[0]);
+    let gain = if equal { f64::NAN } else { (random - area) / (random - optimal) };
+    Ok(RiskCoverage { curve, area, optimal, random, gain })
 }
 
 fn curve(uncertainty: &[f64], risk: &[f64]) -> Vec<CoveragePoint> {
