@@ -2,8 +2,8 @@
 //!
 //! | metric | of | arithmetic |
 //! | --- | --- | --- |
-//! | [`psnr`] | two images | f64 on the CPU; of bytes exact up to the logarithm |
-//! | [`ssim`] | two images | f64 on the CPU: variances as small differences of large squares lose half of f32's digits |
+//! | [`psnr`](psnr()) | two images | f64 on the CPU; of bytes exact up to the logarithm |
+//! | [`ssim`](ssim()) | two images | f64 on the CPU: variances as small differences of large squares lose half of f32's digits |
 //! | [`Lpips`] | batches of images | the networks in the device's dtype, distances in f32, their mean in f64 |
 //! | [`frechet_video_distance`] | two sets of videos | f64 on the CPU |
 //!
