@@ -264,6 +264,65 @@ fn stats_kendall() {
     assert!(code == 1 && message.contains("line 2") && message.contains("`x`"), "{message}");
 }
 
+fn golden(file: &str) -> String {
+    format!("{}/../../tests/golden/metrics/{file}", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn score_pair() {
+    let (a, b) = (golden("carphone_p20.png"), golden("carphone_d20.png"));
+    for (metric, want) in [
+        ("psnr", 23.188637997751933),
+        ("ssim", 0.7068565729839104),
+        ("psnr-y", 24.962995858276884),
+        ("ssim-y", 0.7522301206830535),
+    ] {
+        let row = json(&["score", "pair", &a, &b, "--metric", metric, "--format", "json"]);
+        assert_eq!((keys(&row), row["metric"].as_str()), (vec!["metric", "value"], Some(metric)));
+        assert!((row["value"].as_f64().unwrap() / want - 1.0).abs() < 1e-12, "{metric}: {row}");
+    }
+    let row = json(&["score", "pair", &a, &a, "--metric", "psnr", "--format", "json"]);
+    assert_eq!(row["value"], "inf");
+
+    // What the pictures or the options do not allow is named.
+    let folder = tempfile::tempdir().unwrap();
+    let picture = |name: &str, width: u32, height: u32| {
+        let path = folder.path().join(name);
+        image::RgbImage::new(width, height).save(&path).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (wide, low, tall) =
+        (picture("wide.png", 20, 10), picture("low.png", 20, 10), picture("tall.png", 10, 20));
+    let refused = |a: &str, b: &str, rest: &[&str], words: &[&str]| {
+        let (code, message) = failure(&[&["score", "pair", a, b, "--metric"], rest].concat());
+        assert_eq!(code, 1, "{message}");
+        words.iter().for_each(|word| assert!(message.contains(word), "{word}: {message}"));
+    };
+    refused(&wide, &tall, &["psnr"], &["wide.png", "tall.png", "20x10 and 10x20"]);
+    refused(&wide, &low, &["ssim"], &["low.png", "at least 11x11 pixels, not 20x10"]);
+    refused(&wide, &low, &["ssim-y"], &["at least 11x11"]);
+    refused(&wide, &low, &["mse"], &["psnr, ssim, psnr-y, ssim-y, lpips-alex, lpips-vgg"]);
+    refused(&wide, "none.png", &["psnr"], &["none.png"]);
+    refused(&a, &b, &["psnr", "--weights", "w", "--linear", "l"], &["psnr has no weights"]);
+    refused(&a, &b, &["lpips-vgg", "--weights", "w"], &["--linear"]);
+    refused(&a, &b, &["lpips-vgg", "--weights", "none.safetensors", "--linear", "l"], &["none.safetensors"]);
+
+    // Weights that are not here are an error with its remedy.
+    let output = Command::new(env!("CARGO_BIN_EXE_squbed"))
+        .args(["score", "pair", &a, &b, "--metric", "lpips-alex"])
+        .env("SQUBED_HOME", folder.path())
+        .output()
+        .unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(message.contains("squbed models fetch lpips-alex"), "{message}");
+    // The command without `pair` still wants its own arguments.
+    let (code, message) = failure(&["score"]);
+    assert!(code == 1 && message.contains("--cache"), "{message}");
+    let (code, message) = failure(&["score", "tasks.jsonl", "--cache", "c"]);
+    assert!(code == 1 && message.contains("--out"), "{message}");
+}
+
 #[test]
 fn probe_and_decode_errors_name_the_file() {
     let folder = tempfile::tempdir().unwrap();

@@ -18,6 +18,9 @@ use crate::{
 /// Clips that pass through I3D at once; the first layers of one take about 100 MB.
 const CLIPS: usize = 4;
 
+/// Architectures that give embeddings.
+const EMBEDDERS: &str = "bert, i3d";
+
 /// Which output of a network; [`Architecture::heads`] tells which it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Head {
@@ -39,7 +42,7 @@ impl FromStr for Architecture {
         [Self::Bert, Self::I3d]
             .into_iter()
             .find(|architecture| architecture.name() == given)
-            .ok_or_else(|| Error::Architecture { given: given.to_owned(), known: "bert, i3d" })
+            .ok_or_else(|| Error::Architecture { given: given.to_owned(), known: EMBEDDERS })
     }
 }
 
@@ -89,6 +92,9 @@ pub fn load_arch(
             Ok(Network::Bert(Bert::load(&weights, &config, device, dtype)?))
         }
         Architecture::I3d => Ok(Network::I3d(I3d::load(&weights, device, dtype)?)),
+        Architecture::Alexnet | Architecture::Vgg16 => {
+            Err(Error::Architecture { given: architecture.name().to_owned(), known: EMBEDDERS })
+        }
     })
 }
 

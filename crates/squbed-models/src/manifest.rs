@@ -43,6 +43,10 @@ pub enum Architecture {
     Bert,
     /// Inflated 3-D Inception (Carreira and Zisserman 2017, arXiv 1705.07750).
     I3d,
+    /// AlexNet's convolutions, for LPIPS (Krizhevsky 2014, arXiv 1404.5997).
+    Alexnet,
+    /// VGG16's convolutions, for LPIPS (Simonyan and Zisserman 2015, arXiv 1409.1556).
+    Vgg16,
 }
 
 /// What a network takes.
@@ -52,6 +56,8 @@ pub enum Modality {
     Text,
     /// Video clips.
     Video,
+    /// Pairs of images.
+    ImagePair,
 }
 
 impl fmt::Display for Modality {
@@ -59,6 +65,7 @@ impl fmt::Display for Modality {
         f.write_str(match self {
             Self::Text => "text",
             Self::Video => "video clips",
+            Self::ImagePair => "pairs of images",
         })
     }
 }
@@ -106,6 +113,11 @@ pub enum Input {
         scale: f64,
         /// See `scale`.
         offset: f64,
+    },
+    /// Two images of one size; the model gives their distance.
+    ImagePair {
+        /// Name and version of the preprocessing.
+        preprocessing: String,
     },
 }
 
@@ -335,6 +347,15 @@ impl Manifest {
 }
 
 impl Input {
+    /// What it is.
+    pub(crate) fn modality(&self) -> Modality {
+        match self {
+            Self::Text { .. } => Modality::Text,
+            Self::Video { .. } => Modality::Video,
+            Self::ImagePair { .. } => Modality::ImagePair,
+        }
+    }
+
     fn check(&self) -> Result<(), ManifestError> {
         match self {
             Self::Text { max_tokens, .. } if *max_tokens < 3 => Err(value(

@@ -19,10 +19,11 @@ use crate::{
     prepared::Prepared,
     text::SentenceEncoder,
     video::ClipEncoder,
+    weights::Weights,
 };
 
 /// The manifests that come with the program.
-const BUILT_IN: [(&str, &str); 2] = [
+const BUILT_IN: [(&str, &str); 4] = [
     (
         "models/all-MiniLM-L6-v2/model.toml",
         include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/all-MiniLM-L6-v2/model.toml")),
@@ -30,6 +31,14 @@ const BUILT_IN: [(&str, &str); 2] = [
     (
         "models/i3d-kinetics-400/model.toml",
         include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/i3d-kinetics-400/model.toml")),
+    ),
+    (
+        "models/lpips-alex/model.toml",
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/lpips-alex/model.toml")),
+    ),
+    (
+        "models/lpips-vgg/model.toml",
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/lpips-vgg/model.toml")),
     ),
 ];
 
@@ -233,7 +242,7 @@ impl ModelStore {
             (Input::Text { .. }, Architecture::Bert) => {
                 SentenceEncoder::load(&self.open(manifest), device, dtype)
             }
-            _ => Err(modality(name, Modality::Video, Modality::Text)),
+            (input, _) => Err(modality(name, input.modality(), Modality::Text)),
         }
     }
 
@@ -254,8 +263,13 @@ impl ModelStore {
             (Input::Video { .. }, Architecture::I3d) => {
                 ClipEncoder::load(&self.open(manifest), device, dtype)
             }
-            _ => Err(modality(name, Modality::Text, Modality::Video)),
+            (input, _) => Err(modality(name, input.modality(), Modality::Video)),
         }
+    }
+
+    /// The tensors of one of a model's files, for networks that are no encoder.
+    pub fn weights(&self, name: &str, file: &'static str) -> Result<Weights, Error> {
+        Weights::new(self.open(self.manifest(name)?).read(file)?)
     }
 
     /// An output `[b, d]` of a model for an input that is already preprocessed. The embedding of a text model is
@@ -273,6 +287,9 @@ impl ModelStore {
         dtype: DType,
     ) -> Result<Tensor, Error> {
         let architecture = self.manifest(name)?.architecture;
+        if architecture.modality() != input.modality() {
+            return Err(modality(name, architecture.modality(), input.modality()));
+        }
         architecture.check_head(head)?;
         match (architecture, input) {
             (Architecture::Bert, Prepared::Tokens(tokens)) => {

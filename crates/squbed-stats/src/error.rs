@@ -35,6 +35,33 @@ pub enum Error {
         /// Pairs.
         n: usize,
     },
+    /// A third column of another length.
+    #[error("the columns x and y have {x} values, z has {z}")]
+    LengthOfZ {
+        /// Values of x and of y.
+        x: usize,
+        /// Values of z.
+        z: usize,
+    },
+    /// A value that has no mean.
+    #[error("column {column}, row {row}, is infinite")]
+    Infinite {
+        /// The column.
+        column: &'static str,
+        /// From 0.
+        row: usize,
+    },
+    /// A p-value lies between 0 and 1.
+    #[error("p-value {row} is {value}; it must lie between 0 and 1")]
+    Probability {
+        /// From 0.
+        row: usize,
+        /// Given.
+        value: f64,
+    },
+    /// A permutation test looks at pairings.
+    #[error("a permutation test needs at least 1 pairing")]
+    NoPairing,
     /// A level is between 0 and 1, and there is at least one resample.
     #[error(
         "an interval of level {level} from {resamples} resamples makes no sense: 0 < level < 1, resamples >= 1"

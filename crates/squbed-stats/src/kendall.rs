@@ -102,6 +102,20 @@ pub(crate) fn tau_of_ranks(x: &[u32], y: &[u32]) -> f64 {
     Counts::of(x, y).tau()
 }
 
+/// τ-b from concordant less discordant pairs, and the pairs that are not tied in x and in y.
+pub(crate) fn tau(balance: f64, untied_x: u64, untied_y: u64) -> f64 {
+    if untied_x == 0 || untied_y == 0 {
+        return f64::NAN;
+    }
+    (balance / (untied_x as f64).sqrt() / (untied_y as f64).sqrt()).clamp(-1.0, 1.0)
+}
+
+/// Concordant less discordant pairs of ranks, and their τ-b.
+pub(crate) fn balance_and_tau(x: &[u32], y: &[u32]) -> (f64, f64) {
+    let counts = Counts::of(x, y);
+    (counts.balance(), counts.tau())
+}
+
 /// Sums over the sizes t of groups of tied values.
 #[derive(Clone, Copy, Debug, Default)]
 struct TieSums {
@@ -149,7 +163,7 @@ impl Counts {
         for group in y.chunk_by(|a, b| a == b) {
             y_ties.add(group.len());
         }
-        Self { pairs: (n as u64) * (n as u64 - 1) / 2, discordant, x: x_ties, y: y_ties, both }
+        Self { pairs: (n as u64) * (n as u64).saturating_sub(1) / 2, discordant, x: x_ties, y: y_ties, both }
     }
 
     fn ties(&self) -> bool {
@@ -162,11 +176,7 @@ impl Counts {
     }
 
     fn tau(&self) -> f64 {
-        let (x, y) = (self.pairs - self.x.pairs, self.pairs - self.y.pairs);
-        if x == 0 || y == 0 {
-            return f64::NAN;
-        }
-        (self.balance() / (x as f64).sqrt() / (y as f64).sqrt()).clamp(-1.0, 1.0)
+        tau(self.balance(), self.pairs - self.x.pairs, self.pairs - self.y.pairs)
     }
 
     fn asymptotic_p(&self, n: usize, alternative: Alternative) -> f64 {
@@ -184,27 +194,50 @@ impl Counts {
     }
 }
 
-/// Merge sort that counts pairs out of order.
+/// Sorts, and counts the pairs that were out of order: insertion in short runs, merging of longer ones.
 fn sort_counting_inversions(values: &mut [u32]) -> u64 {
+    /// Where insertion is no slower than merging.
+    const SHORT: usize = 24;
     let n = values.len();
-    if n < 2 {
-        return 0;
+    let mut inversions = 0;
+    for run in values.chunks_mut(SHORT) {
+        for end in 1..run.len() {
+            let (value, mut at) = (run[end], end);
+            while at > 0 && run[at - 1] > value {
+                run[at] = run[at - 1];
+                at -= 1;
+            }
+            run[at] = value;
+            inversions += (end - at) as u64;
+        }
     }
-    let middle = n / 2;
-    let mut inversions = sort_counting_inversions(&mut values[..middle]);
-    inversions += sort_counting_inversions(&mut values[middle..]);
-    let left = values[..middle].to_vec();
-    let (mut i, mut j) = (0, middle);
-    for k in 0..n {
-        if i < left.len() && (j == n || left[i] <= values[j]) {
+    let mut left = Vec::with_capacity(n);
+    let mut width = SHORT;
+    while width < n {
+        for pair in values.chunks_mut(2 * width).filter(|pair| pair.len() > width) {
+            inversions += merge_counting_inversions(pair, width, &mut left);
+        }
+        width *= 2;
+    }
+    inversions
+}
+
+/// Merges two sorted runs, the second of which begins at `middle`.
+fn merge_counting_inversions(values: &mut [u32], middle: usize, left: &mut Vec<u32>) -> u64 {
+    left.clear();
+    left.extend_from_slice(&values[..middle]);
+    let (mut i, mut j, mut inversions) = (0, middle, 0);
+    for k in 0..values.len() {
+        if i == left.len() {
+            break;
+        }
+        if j == values.len() || left[i] <= values[j] {
             values[k] = left[i];
             i += 1;
-        } else if i < left.len() {
+        } else {
             values[k] = values[j];
             j += 1;
             inversions += (left.len() - i) as u64;
-        } else {
-            break;
         }
     }
     inversions

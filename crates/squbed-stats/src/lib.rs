@@ -1,20 +1,32 @@
-//! Rank correlation over tasks: Kendall's τ-b, Spearman, Pearson, and intervals that resample tasks.
+//! Statistics over tasks: the rank correlations of Kendall (plain, partial, by permutation), Spearman and Pearson;
+//! intervals that resample tasks; Holm's correction; the risk–coverage curve.
 //!
-//! Figures equal SciPy 1.17's. Infinities are ordinary values where only order counts; NaN is an error; a
+//! Correlations equal SciPy 1.17's. Infinities are ordinary values where only order counts; NaN is an error; a
 //! constant column gives NaN.
 
 mod bootstrap;
 mod error;
+mod holm;
+mod jackknife;
 mod kendall;
 mod linear;
+mod partial;
+mod permutation;
+mod random;
 mod rank;
+mod risk_coverage;
 mod student;
 
-pub use bootstrap::{Interval, bootstrap_kendall, jackknife_kendall};
+pub use bootstrap::{Interval, bootstrap, bootstrap_kendall};
 pub use error::Error;
+pub use holm::holm;
+pub use jackknife::jackknife_kendall;
 pub use kendall::{Kendall, KendallMethod, kendall, tau_b};
 pub use linear::{LinearCorrelation, pearson, spearman};
+pub use partial::{PartialKendall, partial_kendall};
+pub use permutation::{PermutationTest, permutation_kendall};
 pub use rank::{ranks, z_scores};
+pub use risk_coverage::{CoveragePoint, RiskCoverage, risk_coverage};
 
 use std::{fmt, str::FromStr};
 

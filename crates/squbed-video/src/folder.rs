@@ -184,6 +184,12 @@ fn open(path: &Path) -> Result<ImageReader<io::BufReader<fs::File>>, Error> {
     ImageReader::open(path).and_then(ImageReader::with_guessed_format).map_err(unreadable)
 }
 
+/// A picture within the limits, upright.
+pub(crate) fn read_checked(path: &Path, limits: &Limits) -> Result<Frame, Error> {
+    Header::of(path, limits)?;
+    read(path)
+}
+
 /// A picture whose header has passed.
 fn read(path: &Path) -> Result<Frame, Error> {
     let picture = |source| Error::Picture { path: path.to_owned(), source };

@@ -85,6 +85,16 @@ pub fn probe(path: &Path) -> Result<VideoInfo, Error> {
     if is_folder(path)? { folder::probe(path, &options) } else { file::probe(path, &options) }
 }
 
+/// One picture (PNG, JPEG, BMP or WebP), upright, as 8-bit RGB: grey is repeated, 16 bits are rounded to 8, an
+/// alpha channel is left out.
+///
+/// # Errors
+///
+/// A file that cannot be read or is no picture, or one beyond the limits.
+pub fn read_picture(path: &Path, limits: &Limits) -> Result<Frame, Error> {
+    folder::read_checked(path, limits)
+}
+
 /// The frames that each of `plans` picks, decoded in one pass.
 ///
 /// Colours are converted at full size by FFmpeg's default conversion to 8-bit RGB, as PyAV's is, with the

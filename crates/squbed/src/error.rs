@@ -255,6 +255,16 @@ pub enum Error {
         /// Given.
         got: usize,
     },
+    /// Two pictures that a metric cannot compare.
+    #[error("cannot compare {} with {}", a.display(), b.display())]
+    Pair {
+        /// The first.
+        a: PathBuf,
+        /// The second.
+        b: PathBuf,
+        /// Why.
+        source: squbed_metrics::Error,
+    },
     /// A result that cannot be put into JSON or TOML.
     #[error("cannot write {what} as text")]
     Encode {
@@ -281,6 +291,9 @@ pub enum Error {
     /// From models.
     #[error(transparent)]
     Models(Box<squbed_models::Error>),
+    /// From metrics.
+    #[error(transparent)]
+    Metrics(#[from] squbed_metrics::Error),
     /// From stored files.
     #[error(transparent)]
     Store(#[from] squbed_store::Error),

@@ -20,6 +20,7 @@ pub mod experiment;
 pub mod fit;
 pub mod machine;
 pub mod method;
+pub mod pair;
 pub mod progress;
 pub mod results;
 pub mod run;
@@ -28,6 +29,7 @@ pub mod summary;
 
 pub use error::{Error, Fault, Result, remedy};
 pub use squbed_core as core;
+pub use squbed_metrics as metrics;
 pub use squbed_models as models;
 pub use squbed_sim as sim;
 pub use squbed_stats as stats;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde::Serialize;
 use squbed::{
     accuracy,
@@ -19,6 +19,7 @@ use squbed::{
     vmf::Estimator,
 };
 
+use super::pair::Pair;
 use crate::{
     Common, Done,
     output::{Records, tell},
@@ -69,9 +70,19 @@ pub(crate) struct Estimate {
 }
 
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Score {
     #[command(flatten)]
-    embedded: Embedded,
+    embedded: Option<Embedded>,
+    #[command(subcommand)]
+    what: Option<ScoreOf>,
+}
+
+/// What `squbed score` compares other than the videos of tasks.
+#[derive(Subcommand)]
+enum ScoreOf {
+    /// One metric of two pictures.
+    Pair(Pair),
 }
 
 #[derive(Serialize)]
@@ -201,7 +212,10 @@ impl Estimate {
 
 impl Score {
     pub(crate) fn run(self, common: &Common) -> anyhow::Result<Done> {
-        let input = &self.embedded;
+        if let Some(ScoreOf::Pair(pair)) = self.what {
+            return pair.run(common);
+        }
+        let Some(input) = &self.embedded else { bail!("give task manifest, --cache and --out") };
         let bars = Bars::new(common.quiet);
         let tasks = squbed::store::read_tasks(&input.tasks).map_err(squbed::Error::from)?;
         let all = tasks.len();

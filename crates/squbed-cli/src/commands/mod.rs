@@ -7,6 +7,7 @@ pub(crate) mod devices;
 pub(crate) mod embed;
 pub(crate) mod estimate;
 pub(crate) mod models;
+pub(crate) mod pair;
 pub(crate) mod probe;
 pub(crate) mod run;
 pub(crate) mod sim;

@@ -2,6 +2,7 @@
 
 pub mod bert;
 pub mod i3d;
+pub mod tower;
 
 use crate::{
     bare::Head,
@@ -15,6 +16,8 @@ impl Architecture {
         match self {
             Self::Bert => "bert",
             Self::I3d => "i3d",
+            Self::Alexnet => "alexnet",
+            Self::Vgg16 => "vgg16",
         }
     }
 
@@ -23,6 +26,7 @@ impl Architecture {
         match self {
             Self::Bert => Modality::Text,
             Self::I3d => Modality::Video,
+            Self::Alexnet | Self::Vgg16 => Modality::ImagePair,
         }
     }
 
@@ -31,6 +35,8 @@ impl Architecture {
         match self {
             Self::Bert => &[Head::Embedding, Head::Features],
             Self::I3d => &[Head::Embedding, Head::Features, Head::Logits, Head::Pooled],
+            // They are the metric's inside and give no embedding.
+            Self::Alexnet | Self::Vgg16 => &[],
         }
     }
 

@@ -1,0 +1,140 @@
+//! Learned perceptual image patch similarity.
+//!
+//! Zhang, Isola, Efros, Shechtman and Wang, *The Unreasonable Effectiveness of Deep Features as a Perceptual
+//! Metric* (CVPR 2018, arXiv 1801.03924), version 0.1 with its linear heads (package `lpips`): the maps of a
+//! network at five depths, each position normalised to length 1 over the channels, the squared difference
+//! weighted by the head, averaged over positions and summed over depths.
+
+use candle_core::{D, DType, Device, Tensor};
+use squbed_core::Frame;
+use squbed_models::{
+    ModelStore, Weights,
+    arch::tower::{Backbone, FeatureTower},
+};
+
+use crate::{
+    error::{Error, Result},
+    metric::{Metric, check_paired},
+};
+
+/// The package's `ScalingLayer`: ImageNet's mean and deviation for values in [−1, 1].
+const SHIFT: [f32; 3] = [-0.030, -0.088, -0.188];
+const SCALE: [f32; 3] = [0.458, 0.448, 0.450];
+/// Added to a length before dividing by it.
+const NORM_EPS: f64 = 1e-10;
+/// Pairs that pass through the network at once: VGG16's first maps of one at 224×224 take 50 MB.
+const PAIRS: usize = 4;
+
+/// LPIPS with one network.
+pub struct Lpips {
+    tower: FeatureTower,
+    /// `[c]` of each depth.
+    heads: Vec<Tensor>,
+    device: Device,
+}
+
+impl Lpips {
+    /// From the network's checkpoint in torchvision's names and the heads in the package's,
+    /// `linN.model.1.weight`.
+    ///
+    /// # Errors
+    ///
+    /// Tensors that are not there, of another shape, or not finite.
+    pub fn load(
+        backbone: Backbone,
+        weights: &Weights,
+        linear: &Weights,
+        device: &Device,
+        dtype: DType,
+    ) -> Result<Self> {
+        let tower = FeatureTower::load(backbone, weights, device, dtype)?;
+        let head = |(depth, channels): (usize, usize)| {
+            let name = format!("lin{depth}.model.1.weight");
+            let head = linear.tensor(&name, &[1, channels, 1, 1], device, DType::F32)?;
+            Ok(head.flatten_all()?)
+        };
+        let heads = backbone.channels().into_iter().enumerate().map(head).collect::<Result<_>>()?;
+        Ok(Self { tower, heads, device: device.clone() })
+    }
+
+    /// From the model `lpips-alex` or `lpips-vgg` of a store.
+    ///
+    /// # Errors
+    ///
+    /// Weights that are not there or not what their manifest promises.
+    pub fn open(store: &ModelStore, backbone: Backbone, device: &Device, dtype: DType) -> Result<Self> {
+        let model = Metric::Lpips(backbone).name();
+        let weights = store.weights(model, "backbone.safetensors")?;
+        let linear = store.weights(model, "linear.safetensors")?;
+        Self::load(backbone, &weights, &linear, device, dtype)
+    }
+
+    /// The distance of each pair of frames, in their order; 0 where they are the same.
+    ///
+    /// # Errors
+    ///
+    /// Clips of different length, frames of different size or too small for the network.
+    pub fn frames(&self, a: &[Frame], b: &[Frame]) -> Result<Vec<f64>> {
+        check_paired(a, b)?;
+        let metric = Metric::Lpips(self.tower.backbone()).name();
+        let least = self.tower.backbone().least_side();
+        let Some(first) = a.first() else { return Ok(Vec::new()) };
+        for frame in a.iter().chain(b) {
+            let (width, height) = (frame.width(), frame.height());
+            if [width, height] != [first.width(), first.height()] {
+                return Err(Error::Sizes { a: [first.width(), first.height()], b: [width, height] });
+            }
+            if width < least || height < least {
+                return Err(Error::TooSmall { metric, least, width, height });
+            }
+        }
+        let mut distances = Vec::with_capacity(a.len());
+        for (a, b) in a.chunks(PAIRS).zip(b.chunks(PAIRS)) {
+            let depths = self.by_depth(&self.tensor(a)?, &self.tensor(b)?)?;
+            distances.extend(depths.iter().map(|depths| depths.iter().sum::<f64>()));
+        }
+        Ok(distances)
+    }
+
+    /// The part of each depth in the distances of images `[b, h, w, 3]` with values in [−1, 1]; their sum is
+    /// the distance.
+    ///
+    /// # Errors
+    ///
+    /// Batches of different shape, or images too small for the network.
+    pub fn by_depth(&self, a: &Tensor, b: &Tensor) -> Result<Vec<[f64; 5]>> {
+        let pairs = a.dim(0)?;
+        // A batch of both, so that each pair goes through the same arithmetic.
+        let both = Tensor::cat(&[a, b], 0)?.to_device(&self.device)?.to_dtype(DType::F32)?;
+        let shift = Tensor::new(&SHIFT, &self.device)?;
+        let scale = Tensor::new(&SCALE, &self.device)?;
+        let maps = self.tower.forward(&both.broadcast_sub(&shift)?.broadcast_div(&scale)?)?;
+        let mut distances = vec![[0.0; 5]; pairs];
+        for (depth, (map, head)) in maps.iter().zip(&self.heads).enumerate() {
+            let (_, h, w, _) = map.dims4()?;
+            let unit = unit(&map.to_dtype(DType::F32)?)?;
+            let difference = (unit.narrow(0, 0, pairs)? - unit.narrow(0, pairs, pairs)?)?.sqr()?;
+            // Not a product of matrices, whose sums depend on how many pairs there are.
+            let weighted = difference.broadcast_mul(head)?.sum(D::Minus1)?.reshape((pairs, h * w))?;
+            // The mean over up to 50,000 positions is taken in f64.
+            for (row, distance) in weighted.to_vec2::<f32>()?.iter().zip(&mut distances) {
+                distance[depth] = row.iter().map(|&x| f64::from(x)).sum::<f64>() / row.len() as f64;
+            }
+        }
+        Ok(distances)
+    }
+
+    /// Frames of one size as `[b, h, w, 3]` with values in [−1, 1].
+    fn tensor(&self, frames: &[Frame]) -> Result<Tensor> {
+        let (width, height) = (frames[0].width(), frames[0].height());
+        let bytes = frames.iter().flat_map(|frame| frame.rgb());
+        let values: Vec<f32> = bytes.map(|&byte| f32::from(byte) / 127.5 - 1.0).collect();
+        Ok(Tensor::from_vec(values, (frames.len(), height, width, 3), &self.device)?)
+    }
+}
+
+/// Each position of a map `[b, h, w, c]` at length 1 over the channels.
+fn unit(map: &Tensor) -> Result<Tensor> {
+    let length = map.sqr()?.sum_keepdim(D::Minus1)?.sqrt()?;
+    Ok(map.broadcast_div(&(length + NORM_EPS)?)?)
+}
