@@ -355,7 +355,10 @@ fn cut_weights_and_rows_without_direction_are_named_with_the_remedy() {
         "--out",
         text(&out),
     ]);
-    assert!(code == 1 && message.contains("cut.safetensors") && message.contains("fetch it again"), "{message}");
+    assert!(
+        code == 1 && message.contains("cut.safetensors") && message.contains("fetch it again"),
+        "{message}"
+    );
     assert!(!out.exists());
 
     let nan = NpyArray::new(vec![2, 2], NpyData::F32(vec![1.0, 0.0, f32::NAN, 1.0])).unwrap();
