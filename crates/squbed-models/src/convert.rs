@@ -29,7 +29,8 @@ pub enum ConvertError {
 /// Converts a file's content. The result depends on the content alone, byte for byte.
 pub fn convert(conversion: Conversion, bytes: &[u8]) -> Result<Vec<u8>, ConvertError> {
     match conversion {
-        Conversion::I3dJax => pickle_to_safetensors(bytes),
+        // A checkpoint of PyTorch keeps its names; until it is read here, it is refused as a pickle.
+        Conversion::I3dJax | Conversion::Torch => pickle_to_safetensors(bytes),
     }
 }
 

@@ -8,6 +8,7 @@ use squbed_tensor::EncodeError;
 use crate::{
     fetch::{SourceFailure, one_line},
     manifest::ManifestError,
+    text::WordListError,
 };
 
 /// An error of this crate.
@@ -181,13 +182,21 @@ pub enum Error {
         /// What it says.
         source: tokenizers::Error,
     },
+    /// A word list that cannot be read, or does not belong to the weights.
+    #[error("the word list {file} is refused", file = file.display())]
+    WordList {
+        /// Its file.
+        file: PathBuf,
+        /// What is wrong with it.
+        source: WordListError,
+    },
     /// An architecture that is not built here.
     #[error("there is no architecture `{given}`; there are {known}")]
     Architecture {
         /// The name given.
         given: String,
         /// The names known.
-        known: &'static str,
+        known: String,
     },
     /// An architecture needs a configuration file.
     #[error("architecture {architecture} needs the checkpoint's config.json; name it with --config")]
@@ -214,6 +223,19 @@ pub enum Error {
         expected: &'static str,
         /// The shape given.
         actual: Vec<usize>,
+    },
+    /// A clip of a size that a network cannot take.
+    #[error(
+        "{architecture} takes clips of {needs}, not {t} frames of {h}×{w}",
+        t = size[0], h = size[1], w = size[2]
+    )]
+    Clip {
+        /// The architecture.
+        architecture: &'static str,
+        /// What it takes.
+        needs: &'static str,
+        /// Frames, rows and columns given.
+        size: [usize; 3],
     },
     /// A token that the vocabulary does not have.
     #[error("token id {id} in row {row} is not in the vocabulary of {vocabulary}")]

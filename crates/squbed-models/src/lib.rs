@@ -28,6 +28,6 @@ pub use error::Error;
 pub use fetch::{FetchOptions, Fetched, Progress, SourceError, SourceFailure};
 pub use manifest::{Architecture, Manifest, ManifestError};
 pub use store::{FileReport, FileState, ModelStore, Status, default_home};
-pub use text::SentenceEncoder;
+pub use text::{SentenceEncoder, WordEncoder, WordListError};
 pub use video::ClipEncoder;
 pub use weights::Weights;

@@ -15,12 +15,13 @@ use crate::{
     error::Error,
     fetch::{FetchOptions, Fetched, Progress, fetch},
     manifest::{Architecture, Input, Manifest, ModelFile},
-    text::SentenceEncoder,
+    text::{SentenceEncoder, WordEncoder},
     video::ClipEncoder,
+    weights::Weights,
 };
 
 /// The manifests that come with the program.
-const BUILT_IN: [(&str, &str); 2] = [
+const BUILT_IN: [(&str, &str); 4] = [
     (
         "models/all-MiniLM-L6-v2/model.toml",
         include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/all-MiniLM-L6-v2/model.toml")),
@@ -28,6 +29,14 @@ const BUILT_IN: [(&str, &str); 2] = [
     (
         "models/i3d-kinetics-400/model.toml",
         include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/i3d-kinetics-400/model.toml")),
+    ),
+    (
+        "models/s3d-kinetics-400/model.toml",
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/s3d-kinetics-400/model.toml")),
+    ),
+    (
+        "models/s3d-milnce/model.toml",
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/s3d-milnce/model.toml")),
     ),
 ];
 
@@ -190,6 +199,10 @@ impl ModelStore {
         device: &Device,
         dtype: DType,
     ) -> Result<Box<dyn TextEncoder>, Error> {
+        let manifest = self.manifest(name)?;
+        if manifest.architecture == Architecture::S3dMilnce {
+            return Ok(Box::new(WordEncoder::load(&self.open(manifest), device, dtype)?));
+        }
         Ok(Box::new(self.sentence_encoder(name, device, dtype)?))
     }
 
@@ -219,14 +232,12 @@ impl ModelStore {
         Ok(Box::new(self.clip_encoder(name, device, dtype)?))
     }
 
-    /// [`video_encoder`](Self::video_encoder) by its own type, which gives the network as well.
+    /// [`video_encoder`](Self::video_encoder) by its own type.
     pub fn clip_encoder(&self, name: &str, device: &Device, dtype: DType) -> Result<ClipEncoder, Error> {
         let manifest = self.manifest(name)?;
-        match (&manifest.input, manifest.architecture) {
-            (Input::Video { .. }, Architecture::I3d) => {
-                ClipEncoder::load(&self.open(manifest), device, dtype)
-            }
-            _ => Err(modality(name, "text", "video clips")),
+        match &manifest.input {
+            Input::Video { .. } => ClipEncoder::load(&self.open(manifest), device, dtype),
+            Input::Text { .. } => Err(modality(name, "text", "video clips")),
         }
     }
 
@@ -242,15 +253,18 @@ impl ModelStore {
         device: &Device,
         dtype: DType,
     ) -> Result<Tensor, Error> {
-        match self.manifest(name)?.architecture {
+        let manifest = self.manifest(name)?;
+        match manifest.architecture {
             Architecture::Bert if head == Head::Embedding => {
                 self.sentence_encoder(name, device, dtype)?.encode_ids(x, mask)
             }
             Architecture::Bert => {
                 Err(Error::Head { architecture: "bert", given: head.to_string(), known: "embedding" })
             }
-            Architecture::I3d => Network::I3d(self.clip_encoder(name, device, dtype)?.into_network())
-                .forward_tensor(x, mask, head),
+            architecture => {
+                let weights = Weights::new(self.open(manifest).read("model.safetensors")?)?;
+                Network::video(architecture, &weights, device, dtype)?.forward_tensor(x, mask, head)
+            }
         }
     }
 

@@ -49,6 +49,11 @@ impl Weights {
         self.metadata.info(name).is_some()
     }
 
+    /// The shape of a tensor, if it is there.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.metadata.info(name).map(|info| info.shape.as_slice())
+    }
+
     /// The elements of a tensor of floating-point numbers as f64, in row-major order.
     pub fn f64(&self, name: &str, shape: &[usize]) -> Result<Vec<f64>, Error> {
         self.tensor(name, shape, &Device::Cpu, DType::F64)?.flatten_all()?.to_vec1().map_err(Error::from)

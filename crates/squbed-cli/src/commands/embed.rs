@@ -31,7 +31,7 @@ struct Encoder {
     /// A model that `squbed models list` names.
     #[arg(long, required_unless_present = "arch", conflicts_with = "arch")]
     model: Option<String>,
-    /// An architecture for weights of your own: bert or i3d. Needs --weights and --tensor.
+    /// An architecture for weights of your own: bert, i3d, s3d-milnce or s3d-kinetics. Needs --weights and --tensor.
     #[arg(long, requires = "weights", requires = "tensor")]
     arch: Option<String>,
     /// Weights of --arch, a safetensors file.
@@ -46,7 +46,7 @@ struct Encoder {
     /// Attention mask of token ids, [B,L], 1 for a token.
     #[arg(long, requires = "tensor")]
     mask: Option<PathBuf>,
-    /// embedding, features, logits or pooled, as the architecture has them.
+    /// embedding, features, logits, pooled or mixed_5c, as the architecture has them.
     #[arg(long, default_value = "embedding", requires = "tensor")]
     output: String,
     /// Where the embeddings go, a .npy file of f32.
