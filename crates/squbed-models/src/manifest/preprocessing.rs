@@ -50,3 +50,28 @@ impl Input {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Manifest, ManifestError};
+
+    #[test]
+    fn the_steps_behind_a_name_cannot_change() {
+        let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/s3d-kinetics-400/model.toml"));
+        let manifest = Manifest::parse(text).unwrap();
+        assert_eq!(Manifest::parse(&toml::to_string(&manifest).unwrap()).unwrap(), manifest);
+        for (from, to) in [
+            ("square = true", ""),
+            ("0.394666", "0.39"),
+            ("\"bilinear-no-antialias\"", "\"bilinear\""),
+            ("crop = 224", "crop = 192"),
+        ] {
+            assert!(text.contains(from), "{from}");
+            let changed = text.replacen(from, to, 1);
+            assert!(matches!(Manifest::parse(&changed), Err(ManifestError::Preprocessing { .. })), "{from}");
+            assert!(Manifest::parse(&changed.replace("s3d-kinetics/1", "mine/1")).is_ok(), "{from}");
+        }
+        let error = Manifest::parse(&text.replace("0.216989]", "0.0]")).unwrap_err();
+        assert!(error.to_string().contains("deviations above 0"), "{error}");
+    }
+}
