@@ -57,7 +57,8 @@ mod tests {
 
     #[test]
     fn the_steps_behind_a_name_cannot_change() {
-        let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/s3d-kinetics-400/model.toml"));
+        let text =
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/s3d-kinetics-400/model.toml"));
         let manifest = Manifest::parse(text).unwrap();
         assert_eq!(Manifest::parse(&toml::to_string(&manifest).unwrap()).unwrap(), manifest);
         for (from, to) in [
