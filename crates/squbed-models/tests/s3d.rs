@@ -94,6 +94,7 @@ fn cases(json: &Value) -> Vec<Value> {
 }
 
 /// Every row is as near to its reference as the tolerance says, and as long.
+#[expect(clippy::print_stdout, reason = "the figure is wanted beside the verdict")]
 fn compare(what: &str, actual: &Tensor, expected: &Tensor) {
     let (actual, expected) = (rows(actual), rows(expected));
     assert_eq!(actual.len(), expected.len(), "{what}");
@@ -282,10 +283,7 @@ fn a_clip_that_the_reference_refuses_is_refused_with_numbers() {
 
     // A video that is too short is refused by itself, before it stands in a batch.
     let encoder = Home::shared().store().video_encoder("s3d-kinetics-400", &Device::Cpu, DType::F32).unwrap();
-    let short = Clip::new(
-        vec![Frame::new(4, 4, vec![0; 48]).unwrap(); 5],
-        vec![0.0; 5].iter().enumerate().map(|(i, _)| i as f64).collect(),
-    );
+    let short = Clip::new(vec![Frame::new(4, 4, vec![0; 48]).unwrap(); 5], (0..5).map(f64::from).collect());
     let error = encoder.preprocess(&short.unwrap()).unwrap_err();
     let source = std::error::Error::source(&error).unwrap().to_string();
     assert_eq!(source, "s3d-kinetics takes clips of at least 13 frames of 209×209, not 5 frames of 224×224");

@@ -78,5 +78,5 @@ fn the_formula_gives_its_test_vector() {
     let at = ((2 * 5 + 4) * 17 + 16) * 33 + 32;
     assert_eq!(x[at].to_bits(), 0x3f05_845b);
     let sum: f64 = x.iter().map(|&x| f64::from(x)).sum();
-    assert!((sum - 4286.607_589_93).abs() < 1e-7, "{sum}");
+    assert!((sum - 4_286.607_589_93).abs() < 1e-7, "{sum}");
 }
