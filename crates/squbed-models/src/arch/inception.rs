@@ -5,7 +5,7 @@
 //! parts each 3×3×3 convolution into 1×3×3 and 3×1×1, and S3D-G gates features by their own mean (Xie et al.
 //! 2018, arXiv 1712.04851).
 //!
-//! A [`Design`] says which of this a network has and what its checkpoint calls the parts; a network's own file
+//! A `Design` says which of this a network has and what its checkpoint calls the parts; a network's own file
 //! adds the stem and the head. Batch normalisation is folded into the convolutions on loading. Maps are
 //! channels-last, `[b, t, h, w, c]`.
 
