@@ -6,7 +6,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use faer::{Mat, Side};
-use squbed_models::arch::i3d::CLASSES;
+use squbed_models::arch::inception::CLASSES;
 
 use crate::error::{Error, Result};
 

@@ -6,43 +6,45 @@ use candle_core::{DType, Device, Tensor};
 
 use crate::{
     arch::{
+        VideoNetwork,
         bert::{Bert, BertConfig, masked_mean},
-        i3d::I3d,
+        s3d_milnce::WordTower,
     },
     error::Error,
-    manifest::Architecture,
+    manifest::{Architecture, Modality},
     prepared::Prepared,
     weights::Weights,
 };
 
-/// Clips that pass through I3D at once; the first layers of one take about 100 MB.
+/// Clips that pass through a network at once on a device other than the CPU; the first layers of one take about
+/// 200 MB. On the CPU one clip keeps all cores busy.
 const CLIPS: usize = 4;
-
-/// Architectures that give embeddings.
-const EMBEDDERS: &str = "bert, i3d";
 
 /// Which output of a network; [`Architecture::heads`] tells which it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Head {
     /// What the architecture's embeddings are: of `bert` what the model's module files say, and of bare weights the
-    /// mean over the mask, not normalised; of `i3d` the pooled features.
+    /// mean over the mask, not normalised; of `i3d` and `s3d-kinetics` the pooled features, of `s3d-milnce` the 512
+    /// numbers that videos and texts share.
     Embedding,
     /// The embedding before it is normalised; the same where nothing normalises it.
     Features,
     /// Class scores.
     Logits,
-    /// The last map, pooled.
+    /// The last map, pooled as the network does it before its own head.
     Pooled,
+    /// The last map of an Inception network, averaged over all its positions.
+    Mixed5c,
 }
 
 impl FromStr for Architecture {
     type Err = Error;
 
     fn from_str(given: &str) -> Result<Self, Error> {
-        [Self::Bert, Self::I3d]
+        Self::EMBEDDERS
             .into_iter()
             .find(|architecture| architecture.name() == given)
-            .ok_or_else(|| Error::Architecture { given: given.to_owned(), known: EMBEDDERS })
+            .ok_or_else(|| no_embedder(given))
     }
 }
 
@@ -59,6 +61,7 @@ impl fmt::Display for Head {
             Self::Features => "features",
             Self::Logits => "logits",
             Self::Pooled => "pooled",
+            Self::Mixed5c => "mixed_5c",
         })
     }
 }
@@ -68,7 +71,14 @@ pub enum Network {
     /// Takes token ids `[b, l]`.
     Bert(Bert),
     /// Takes clips `[b, 3, t, h, w]`.
-    I3d(I3d),
+    Video {
+        /// Which one it is.
+        architecture: Architecture,
+        /// The network of clips.
+        clips: Box<dyn VideoNetwork>,
+        /// Its tower of texts, which takes word ids `[b, l]`, where the checkpoint has one.
+        words: Option<WordTower>,
+    },
 }
 
 /// Builds a network from a file of weights in any form that [`Weights::open`] reads, and from the `config.json` of its
@@ -80,7 +90,7 @@ pub fn load_arch(
     device: &Device,
     dtype: DType,
 ) -> Result<Network, Error> {
-    if architecture == Architecture::I3d && config.is_some() {
+    if architecture.modality() == Modality::Video && config.is_some() {
         return Err(Error::NeedlessConfig { architecture: architecture.name() });
     }
     let weights = Weights::open(weights)?;
@@ -91,19 +101,34 @@ pub fn load_arch(
             let config = BertConfig::parse(file, &bytes)?;
             Ok(Network::Bert(Bert::load(&weights, &config, device, dtype)?))
         }
-        Architecture::I3d => Ok(Network::I3d(I3d::load(&weights, device, dtype)?)),
-        Architecture::Alexnet | Architecture::Vgg16 => {
-            Err(Error::Architecture { given: architecture.name().to_owned(), known: EMBEDDERS })
+        Architecture::I3d | Architecture::S3dMilnce | Architecture::S3dKinetics => {
+            Network::video(architecture, &weights, device, dtype)
         }
+        Architecture::Alexnet | Architecture::Vgg16 => Err(no_embedder(architecture.name())),
     })
 }
 
 impl Network {
+    /// A network of clips, with its tower of texts where the architecture and the checkpoint have one.
+    pub(crate) fn video(
+        architecture: Architecture,
+        weights: &Weights,
+        device: &Device,
+        dtype: DType,
+    ) -> Result<Self, Error> {
+        let words = architecture == Architecture::S3dMilnce && WordTower::is_in(weights);
+        Ok(Self::Video {
+            architecture,
+            clips: architecture.video_network(weights, device, dtype)?,
+            words: words.then(|| WordTower::load(weights, device, dtype)).transpose()?,
+        })
+    }
+
     /// Which architecture it has.
     pub fn architecture(&self) -> Architecture {
         match self {
             Self::Bert(_) => Architecture::Bert,
-            Self::I3d(_) => Architecture::I3d,
+            Self::Video { architecture, .. } => *architecture,
         }
     }
 
@@ -112,7 +137,7 @@ impl Network {
     /// # Errors
     ///
     /// An output that the architecture does not have, an input of the other modality, token ids beyond the
-    /// vocabulary or the longest sequence.
+    /// vocabulary or the longest sequence, clips of a size that the network cannot take.
     pub fn forward_tensor(&self, input: &Prepared, head: Head) -> Result<Tensor, Error> {
         let architecture = self.architecture();
         architecture.check_head(head)?;
@@ -120,14 +145,15 @@ impl Network {
             (Self::Bert(bert), Prepared::Tokens(tokens)) => {
                 masked_mean(&bert.forward(tokens.ids(), tokens.mask())?, tokens.mask())
             }
-            (Self::I3d(i3d), Prepared::Clips(clips)) => {
-                let clips = clips.tensor().permute((0, 2, 3, 4, 1))?.contiguous()?;
-                let rows = clips.dim(0)?;
-                let parts = (0..rows).step_by(CLIPS).map(|start| {
-                    let output = i3d.forward(&clips.narrow(0, start, CLIPS.min(rows - start))?)?;
-                    Ok(if head == Head::Logits { output.logits } else { output.pooled })
-                });
-                Ok(Tensor::cat(&parts.collect::<Result<Vec<_>, Error>>()?, 0)?)
+            (Self::Video { words: Some(words), .. }, Prepared::Tokens(tokens)) => {
+                if head != Head::Embedding {
+                    let (architecture, given) = ("s3d-milnce of text", head.to_string());
+                    return Err(Error::Head { architecture, given, known: "embedding".to_owned() });
+                }
+                words.forward(tokens.ids())
+            }
+            (Self::Video { clips: network, .. }, Prepared::Clips(clips)) => {
+                by_clips(&**network, &clips.tensor().permute((0, 2, 3, 4, 1))?.contiguous()?, head)
             }
             (_, input) => Err(Error::Modality {
                 name: architecture.name().to_owned(),
@@ -136,4 +162,22 @@ impl Network {
             }),
         }
     }
+}
+
+/// An output of clips `[b, t, h, w, 3]`, few at a time, so that a large batch takes no more memory.
+pub(crate) fn by_clips(network: &dyn VideoNetwork, clips: &Tensor, head: Head) -> Result<Tensor, Error> {
+    let rows = clips.dims().first().copied().unwrap_or(0);
+    let step = if network.device().is_cpu() { 1 } else { CLIPS };
+    if rows <= step {
+        return network.output(clips, head);
+    }
+    let parts = (0..rows)
+        .step_by(step)
+        .map(|start| network.output(&clips.narrow(0, start, step.min(rows - start))?, head));
+    Ok(Tensor::cat(&parts.collect::<Result<Vec<_>, Error>>()?, 0)?)
+}
+
+fn no_embedder(given: &str) -> Error {
+    let known = Architecture::EMBEDDERS.map(Architecture::name).join(", ");
+    Error::Architecture { given: given.to_owned(), known }
 }

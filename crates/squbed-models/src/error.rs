@@ -10,6 +10,7 @@ use crate::{
     checkpoint::ConvertError,
     fetch::{SourceError, SourceFailure},
     manifest::{ManifestError, Modality},
+    text::WordListError,
     weights::Mismatch,
 };
 
@@ -253,13 +254,21 @@ pub enum Error {
         /// What it says.
         source: tokenizers::Error,
     },
+    /// A word list that cannot be read, or does not belong to the weights.
+    #[error("the word list {file} is refused", file = file.display())]
+    WordList {
+        /// Its file.
+        file: PathBuf,
+        /// What is wrong with it.
+        source: WordListError,
+    },
     /// An architecture that is not built here.
     #[error("there is no architecture `{given}`; there are {known}")]
     Architecture {
         /// The name given.
         given: String,
         /// The names known.
-        known: &'static str,
+        known: String,
     },
     /// An architecture needs a configuration file.
     #[error("architecture {architecture} needs the checkpoint's config.json; name it with --config")]
@@ -310,6 +319,19 @@ pub enum Error {
         position: Vec<usize>,
         /// What stands there.
         value: f64,
+    },
+    /// A clip of a size that a network cannot take.
+    #[error(
+        "{architecture} takes clips of {needs}, not {t} frames of {h}×{w}",
+        t = size[0], h = size[1], w = size[2]
+    )]
+    Clip {
+        /// The architecture.
+        architecture: &'static str,
+        /// What it takes.
+        needs: &'static str,
+        /// Frames, rows and columns given.
+        size: [usize; 3],
     },
     /// A token that the vocabulary does not have.
     #[error("token id {id} in row {row}, column {column}, is not in the vocabulary of {vocabulary}")]

@@ -34,6 +34,6 @@ pub use manifest::{Architecture, Manifest, ManifestError, Modality};
 pub use npy::NpyError;
 pub use prepared::{Clips, Prepared, Tokens};
 pub use store::{Broken, FileReport, FileState, ModelStore, Status, default_home};
-pub use text::SentenceEncoder;
+pub use text::{SentenceEncoder, WordEncoder, WordListError};
 pub use video::ClipEncoder;
 pub use weights::{Mismatch, Weights};

@@ -1,11 +1,14 @@
 //! `model.toml`: what a model is, where it comes from, what it takes and gives.
 
+mod preprocessing;
+
 use std::{collections::BTreeSet, fmt, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 use squbed_core::Sampling;
 
 use crate::digest::Digest;
+pub use preprocessing::Normalise;
 
 /// The version of the manifest format that this crate reads.
 pub const MANIFEST_VERSION: u32 = 1;
@@ -43,6 +46,10 @@ pub enum Architecture {
     Bert,
     /// Inflated 3-D Inception (Carreira and Zisserman 2017, arXiv 1705.07750).
     I3d,
+    /// S3D-G with a space-to-depth stem and a tower of words (Miech et al. 2020, arXiv 1912.06430).
+    S3dMilnce,
+    /// S3D of Kinetics-400 (Xie et al. 2018, arXiv 1712.04851).
+    S3dKinetics,
     /// AlexNet's convolutions, for LPIPS (Krizhevsky 2014, arXiv 1404.5997).
     Alexnet,
     /// VGG16's convolutions, for LPIPS (Simonyan and Zisserman 2015, arXiv 1409.1556).
@@ -103,7 +110,10 @@ pub enum Input {
         sampling: Sampling,
         /// The shorter side is resized to this many pixels, ...
         shorter_side: usize,
-        /// ... with this filter, antialiased; ...
+        /// ... and so is the longer one, if the picture is to become a square; ...
+        #[serde(default)]
+        square: bool,
+        /// ... with this filter; ...
         filter: Filter,
         /// ... a square of this side is cut from the centre, ...
         crop: usize,
@@ -113,6 +123,9 @@ pub enum Input {
         scale: f64,
         /// See `scale`.
         offset: f64,
+        /// What is done to the result, channel by channel.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        normalise: Option<Normalise>,
     },
     /// Two images of one size; the model gives their distance.
     ImagePair {
@@ -121,13 +134,15 @@ pub enum Input {
     },
 }
 
-/// Resampling filters, antialiased.
+/// Resampling filters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Filter {
-    /// Triangle.
+    /// Triangle, antialiased.
     Bilinear,
-    /// Cubic with a = −0.5.
+    /// Between the four nearest pixels, not antialiased, as torchvision's video presets have it.
+    BilinearNoAntialias,
+    /// Cubic with a = −0.5, antialiased.
     Bicubic,
 }
 
@@ -369,25 +384,16 @@ impl Input {
             Self::Video { scale, offset, .. } if !(scale.is_finite() && offset.is_finite()) => {
                 Err(value("input.scale", &scale.to_string(), "scale and offset are finite"))
             }
-            Self::Video { preprocessing, .. } if preprocessing == "i3d/1" && !self.is_i3d_1() => {
+            Self::Video { normalise: Some(Normalise { mean, std }), .. }
+                if !mean.iter().chain(std).all(|x| x.is_finite()) || std.iter().any(|&x| x <= 0.0) =>
+            {
+                Err(value("input.normalise", &format!("{std:?}"), "means are finite, deviations above 0"))
+            }
+            Self::Video { preprocessing, .. } if !self.is_as_known(preprocessing) => {
                 Err(ManifestError::Preprocessing { name: preprocessing.clone() })
             }
             _ => Ok(()),
         }
-    }
-
-    /// `i3d/1` names embeddings in caches, so that its steps may never change under that name.
-    fn is_i3d_1(&self) -> bool {
-        matches!(self,
-            Self::Video {
-                shorter_side: 256,
-                filter: Filter::Bilinear,
-                crop: 224,
-                crop_rule: CropRule::Floor,
-                scale,
-                offset,
-                ..
-            } if *scale as f32 == (2.0 / 255.0) as f32 && *offset == -1.0)
     }
 }
 

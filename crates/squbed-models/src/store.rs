@@ -17,13 +17,13 @@ use crate::{
     fetch::{FetchOptions, Fetched, Progress, fetch},
     manifest::{Architecture, Input, Manifest, Modality, ModelFile},
     prepared::Prepared,
-    text::SentenceEncoder,
+    text::{SentenceEncoder, WordEncoder},
     video::ClipEncoder,
     weights::Weights,
 };
 
 /// The manifests that come with the program.
-const BUILT_IN: [(&str, &str); 4] = [
+const BUILT_IN: [(&str, &str); 6] = [
     (
         "models/all-MiniLM-L6-v2/model.toml",
         include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/all-MiniLM-L6-v2/model.toml")),
@@ -39,6 +39,14 @@ const BUILT_IN: [(&str, &str); 4] = [
     (
         "models/lpips-vgg/model.toml",
         include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/lpips-vgg/model.toml")),
+    ),
+    (
+        "models/s3d-kinetics-400/model.toml",
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/s3d-kinetics-400/model.toml")),
+    ),
+    (
+        "models/s3d-milnce/model.toml",
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/s3d-milnce/model.toml")),
     ),
 ];
 
@@ -227,6 +235,10 @@ impl ModelStore {
         device: &Device,
         dtype: DType,
     ) -> Result<Box<dyn TextEncoder>, Error> {
+        let manifest = self.manifest(name)?;
+        if manifest.architecture == Architecture::S3dMilnce {
+            return Ok(Box::new(WordEncoder::load(&self.open(manifest), device, dtype)?));
+        }
         Ok(Box::new(self.sentence_encoder(name, device, dtype)?))
     }
 
@@ -256,14 +268,12 @@ impl ModelStore {
         Ok(Box::new(self.clip_encoder(name, device, dtype)?))
     }
 
-    /// [`video_encoder`](Self::video_encoder) by its own type, which gives the network as well.
+    /// [`video_encoder`](Self::video_encoder) by its own type.
     pub fn clip_encoder(&self, name: &str, device: &Device, dtype: DType) -> Result<ClipEncoder, Error> {
         let manifest = self.manifest(name)?;
-        match (&manifest.input, manifest.architecture) {
-            (Input::Video { .. }, Architecture::I3d) => {
-                ClipEncoder::load(&self.open(manifest), device, dtype)
-            }
-            (input, _) => Err(modality(name, input.modality(), Modality::Video)),
+        match &manifest.input {
+            Input::Video { .. } => ClipEncoder::load(&self.open(manifest), device, dtype),
+            input => Err(modality(name, input.modality(), Modality::Video)),
         }
     }
 
@@ -286,8 +296,9 @@ impl ModelStore {
         device: &Device,
         dtype: DType,
     ) -> Result<Tensor, Error> {
-        let architecture = self.manifest(name)?.architecture;
-        if architecture.modality() != input.modality() {
+        let manifest = self.manifest(name)?;
+        let architecture = manifest.architecture;
+        if !architecture.takes(input.modality()) {
             return Err(modality(name, architecture.modality(), input.modality()));
         }
         architecture.check_head(head)?;
@@ -295,11 +306,11 @@ impl ModelStore {
             (Architecture::Bert, Prepared::Tokens(tokens)) => {
                 self.sentence_encoder(name, device, dtype)?.encode_tokens(tokens, head)
             }
-            (Architecture::I3d, Prepared::Clips(_)) => {
-                Network::I3d(self.clip_encoder(name, device, dtype)?.into_network())
-                    .forward_tensor(input, head)
+            _ => {
+                let weights = Weights::new(self.open(manifest).read("model.safetensors")?)?;
+                let network = weights.all_of(|| Network::video(architecture, &weights, device, dtype))?;
+                network.forward_tensor(input, head)
             }
-            _ => Err(modality(name, architecture.modality(), input.modality())),
         }
     }
 

@@ -6,6 +6,9 @@
 
 mod batches;
 mod modules;
+mod words;
+
+pub use words::{WordEncoder, WordListError};
 
 use std::path::PathBuf;
 

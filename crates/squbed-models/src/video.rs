@@ -3,22 +3,23 @@
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 use squbed_core::{Clip, EncoderIdentity, Frame, Sampling};
-use squbed_frame::{center_crop, resize_shorter_side};
+use squbed_frame::{center_crop, resize, resize_shorter_side};
 use squbed_tensor::{EncodeError, VideoEncoder};
 
 use crate::{
-    arch::i3d::{FEATURES, I3d},
+    arch::VideoNetwork,
+    bare::{Head, by_clips},
     error::{Error, encode_error},
-    manifest::{CropRule, Filter, Input, Modality},
+    manifest::{CropRule, Filter, Input, Modality, Normalise},
     store::Opened,
     weights::Weights,
 };
 
-/// I3D with its preprocessing.
+/// A network of video clips with its preprocessing.
 pub struct ClipEncoder {
     identity: EncoderIdentity,
     steps: Preprocessing,
-    network: I3d,
+    network: Box<dyn VideoNetwork>,
 }
 
 /// What a frame goes through before the network sees it.
@@ -26,18 +27,29 @@ pub struct ClipEncoder {
 struct Preprocessing {
     sampling: Sampling,
     shorter_side: usize,
+    square: bool,
     filter: squbed_frame::Filter,
     crop: usize,
     crop_rule: squbed_frame::CropRule,
-    scale: f32,
-    offset: f32,
+    /// What each byte becomes, in red, green and blue.
+    values: Vec<[f32; 3]>,
 }
 
 impl ClipEncoder {
     pub(crate) fn load(model: &Opened<'_>, device: &Device, dtype: DType) -> Result<Self, Error> {
         let manifest = model.manifest;
-        let Input::Video { preprocessing, sampling, shorter_side, filter, crop, crop_rule, scale, offset } =
-            &manifest.input
+        let Input::Video {
+            preprocessing,
+            sampling,
+            shorter_side,
+            square,
+            filter,
+            crop,
+            crop_rule,
+            scale,
+            offset,
+            normalise,
+        } = &manifest.input
         else {
             let name = manifest.name.clone();
             return Err(Error::Modality { name, takes: Modality::Text, wanted: Modality::Video });
@@ -45,8 +57,10 @@ impl ClipEncoder {
         let steps = Preprocessing {
             sampling: sampling.clone(),
             shorter_side: *shorter_side,
+            square: *square,
             filter: match filter {
                 Filter::Bilinear => squbed_frame::Filter::Bilinear,
+                Filter::BilinearNoAntialias => squbed_frame::Filter::BilinearNoAntialias,
                 Filter::Bicubic => squbed_frame::Filter::Bicubic,
             },
             crop: *crop,
@@ -54,8 +68,7 @@ impl ClipEncoder {
                 CropRule::Floor => squbed_frame::CropRule::Floor,
                 CropRule::RoundHalfEven => squbed_frame::CropRule::RoundHalfEven,
             },
-            scale: *scale as f32,
-            offset: *offset as f32,
+            values: (0..=u8::MAX).map(|byte| value(byte, *scale, *offset, normalise.as_ref())).collect(),
         };
         let weights = Weights::new(model.read("model.safetensors")?)?;
         let identity = EncoderIdentity {
@@ -65,31 +78,25 @@ impl ClipEncoder {
             sampling: sampling.to_string(),
             head: "embedding".to_owned(),
             dtype: dtype.as_str().to_owned(),
-            dim: FEATURES,
+            dim: manifest.embedding.width,
         };
-        let network = weights.all_of(|| I3d::load(&weights, device, dtype))?;
+        let load = || manifest.architecture.video_network(&weights, device, dtype);
+        let network = weights.all_of(load)?;
         Ok(Self { identity, steps, network })
-    }
-
-    /// Gives the network away.
-    pub fn into_network(self) -> I3d {
-        self.network
-    }
-
-    /// The network, for outputs other than the embedding.
-    pub fn network(&self) -> &I3d {
-        &self.network
     }
 
     /// A clip as the network takes it, `[t, h, w, 3]` in f32 on the CPU.
     pub fn prepare(&self, clip: &Clip) -> Result<Tensor, Error> {
         let side = self.steps.crop;
+        self.network.check([clip.frames().len(), side, side])?;
         let numbers = side * side * 3;
         let mut values = vec![0f32; clip.frames().len() * numbers];
         values.par_chunks_mut(numbers).zip(clip.frames()).enumerate().try_for_each(|(i, (out, frame))| {
             let cut = self.steps.cut(frame).map_err(|source| Error::Frame { frame: i, source })?;
-            for (out, &byte) in out.iter_mut().zip(cut.rgb()) {
-                *out = f32::from(byte) * self.steps.scale + self.steps.offset;
+            for (out, rgb) in out.chunks_exact_mut(3).zip(cut.rgb().chunks_exact(3)) {
+                for (channel, (out, &byte)) in out.iter_mut().zip(rgb).enumerate() {
+                    *out = self.steps.values[usize::from(byte)][channel];
+                }
             }
             Ok::<_, Error>(())
         })?;
@@ -99,9 +106,23 @@ impl ClipEncoder {
 
 impl Preprocessing {
     fn cut(&self, frame: &Frame) -> Result<Frame, squbed_frame::Error> {
-        let resized = resize_shorter_side(frame, self.shorter_side, self.filter)?;
+        let side = self.shorter_side;
+        let resized = if self.square {
+            resize(frame, side, side, self.filter)?
+        } else {
+            resize_shorter_side(frame, side, self.filter)?
+        };
         center_crop(&resized, self.crop, self.crop, self.crop_rule)
     }
+}
+
+/// What a byte becomes in red, green and blue, in f32 step by step.
+fn value(byte: u8, scale: f64, offset: f64, normalise: Option<&Normalise>) -> [f32; 3] {
+    let scaled = f32::from(byte) * scale as f32 + offset as f32;
+    [0, 1, 2].map(|c| match normalise {
+        Some(Normalise { mean, std }) => (scaled - mean[c] as f32) / std[c] as f32,
+        None => scaled,
+    })
 }
 
 impl VideoEncoder for ClipEncoder {
@@ -118,9 +139,6 @@ impl VideoEncoder for ClipEncoder {
     }
 
     fn embed(&self, batch: &Tensor) -> Result<Tensor, EncodeError> {
-        self.network
-            .forward(batch)
-            .map(|output| output.pooled)
-            .map_err(|error| encode_error(&self.identity, error))
+        by_clips(&*self.network, batch, Head::Embedding).map_err(|error| encode_error(&self.identity, error))
     }
 }

@@ -38,6 +38,7 @@ struct Audit {
     watching: bool,
     asked: BTreeSet<String>,
     unneeded: Vec<String>,
+    unneeded_endings: Vec<String>,
     mismatch: Mismatch,
 }
 
@@ -113,11 +114,14 @@ impl Weights {
     pub fn all_of<T>(&self, load: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
         *self.audit() = Audit { watching: true, ..Audit::default() };
         let loaded = load();
-        let Audit { asked, unneeded, mut mismatch, .. } = std::mem::take(&mut *self.audit());
+        let Audit { asked, unneeded, unneeded_endings, mut mismatch, .. } =
+            std::mem::take(&mut *self.audit());
         // A load that ended early did not ask for everything.
         if loaded.is_ok() || !mismatch.is_empty() {
             let surplus = self.names().into_iter().filter(|name| {
-                !asked.contains(name) && !unneeded.iter().any(|prefix| name.starts_with(prefix))
+                !asked.contains(name)
+                    && !unneeded.iter().any(|prefix| name.starts_with(prefix))
+                    && !unneeded_endings.iter().any(|ending| name.ends_with(ending))
             });
             let with_shape = surplus.map(|name| {
                 let shape = self.metadata.info(&name).map(|info| info.shape.clone()).unwrap_or_default();
@@ -134,6 +138,11 @@ impl Weights {
     /// Says that tensors whose names begin so are of no use to the network and may be there.
     pub fn leave(&self, prefix: impl Into<String>) {
         self.audit().unneeded.push(prefix.into());
+    }
+
+    /// Says the same of tensors whose names end so, such as PyTorch's counters of batches.
+    pub fn leave_ending(&self, ending: impl Into<String>) {
+        self.audit().unneeded_endings.push(ending.into());
     }
 
     fn audit(&self) -> MutexGuard<'_, Audit> {
@@ -153,6 +162,11 @@ impl Weights {
     /// Whether a tensor of this name is there.
     pub fn contains(&self, name: &str) -> bool {
         self.metadata.info(name).is_some()
+    }
+
+    /// The shape of a tensor, if it is there.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.metadata.info(name).map(|info| info.shape.as_slice())
     }
 
     /// The elements of a tensor of floating-point numbers as f64, in row-major order.

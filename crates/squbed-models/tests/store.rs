@@ -18,10 +18,15 @@ fn the_built_in_models_are_listed_by_name() {
     let store = ModelStore::with_manifests(place.path("home"), &[]).unwrap();
     let list = store.list();
     let names: Vec<&str> = list.iter().map(|status| status.name.as_str()).collect();
-    assert_eq!(names, ["all-MiniLM-L6-v2", "i3d-kinetics-400", "lpips-alex", "lpips-vgg"]);
-    assert!(list.iter().all(|status| !status.present));
-    assert!(list[..2].iter().all(|status| status.pinned && status.size.is_some()));
-    assert!(list[2..].iter().all(|status| !status.pinned), "what was never seen whole is not pinned");
+    assert_eq!(
+        names,
+        ["all-MiniLM-L6-v2", "i3d-kinetics-400", "lpips-alex", "lpips-vgg", "s3d-kinetics-400", "s3d-milnce"]
+    );
+    // What was never seen whole is not pinned, and says so.
+    let pinned = |name: &str| !name.starts_with("s3d") && !name.starts_with("lpips");
+    assert!(list.iter().all(|status| !status.present
+        && status.pinned == pinned(&status.name)
+        && status.size.is_some() == pinned(&status.name)));
     assert!(list[0].folder.ends_with("home/models/all-MiniLM-L6-v2"));
 }
 
@@ -93,7 +98,8 @@ fn an_unknown_name_lists_the_known_ones() {
     let store = ModelStore::with_manifests(place.path("home"), &[]).unwrap();
     assert_eq!(
         message(store.status("i3d")),
-        "there is no model `i3d`; known are all-MiniLM-L6-v2, i3d-kinetics-400, lpips-alex, lpips-vgg"
+        "there is no model `i3d`; known are all-MiniLM-L6-v2, i3d-kinetics-400, lpips-alex, lpips-vgg, \
+         s3d-kinetics-400, s3d-milnce"
     );
 }
 

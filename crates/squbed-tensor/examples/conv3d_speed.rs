@@ -1,6 +1,6 @@
-//! GFLOP/s of each convolution of I3D at 16×224×224, of its pools, and of a 2048³ product beside them.
+//! GFLOP/s of each convolution of I3D or S3D at 16×224×224, of their pools, and of a 2048³ product beside them.
 //!
-//! `cargo run --release -p squbed-tensor --example conv3d_speed [THREADS]`. Each figure is the best of a few
+//! `cargo run --release -p squbed-tensor --example conv3d_speed [THREADS [i3d|s3d]]`. Each figure is the best of a few
 //! rounds; the products are timed anew every few layers, so that a busy machine shows.
 #![expect(clippy::print_stdout, reason = "an example that reports")]
 
@@ -14,31 +14,32 @@ use squbed_tensor::{
 };
 
 /// Name, input `[t, h, w, c]`, kernel, stride, output channels.
-type Layer = (String, [usize; 4], usize, usize, usize);
+type Layer = (String, [usize; 4], [usize; 3], [usize; 3], usize);
 
 fn main() -> Result<()> {
     if let Some(threads) = std::env::args().nth(1).and_then(|n| n.parse().ok()) {
         set_threads(threads)?;
     }
+    let parted = std::env::args().nth(2).as_deref() == Some("s3d");
     println!("{}", describe(&Device::Cpu));
     let mut peak: f64 = 0.0;
     let (mut seconds, mut flops) = (0.0, 0.0);
-    for (i, (name, [t, h, w, c], k, stride, cout)) in layers().into_iter().enumerate() {
+    for (i, (name, [t, h, w, c], k, stride, cout)) in layers(parted).into_iter().enumerate() {
         if i % 8 == 0 {
             peak = peak.max(product(2048)?);
         }
         let x = numbers(&[1, t, h, w, c])?;
         let conv = Conv3d::new(
-            &numbers(&[k, k, k, c, cout])?,
+            &numbers(&[k[0], k[1], k[2], c, cout])?,
             Some(&numbers(&[cout])?),
-            [stride; 3],
+            stride,
             &Padding3d::Same,
             true,
         )?;
-        let positions = [t, h, w].iter().map(|n| n.div_ceil(stride)).product::<usize>();
+        let positions = std::iter::zip([t, h, w], stride).map(|(n, s)| n.div_ceil(s)).product::<usize>();
         let took = best(8, || conv.forward(&x))?;
-        let work = 2.0 * (positions * k * k * k * c * cout) as f64;
-        println!("{name:16} {:8.2} ms {:7.1} GFLOP/s", took * 1e3, work / took / 1e9);
+        let work = 2.0 * (positions * k.iter().product::<usize>() * c * cout) as f64;
+        println!("{name:20} {:8.2} ms {:7.1} GFLOP/s", took * 1e3, work / took / 1e9);
         seconds += took;
         flops += work;
     }
@@ -71,12 +72,26 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn layers() -> Vec<Layer> {
-    let mut layers = vec![
-        ("Conv3d_1a".to_owned(), [16, 224, 224, 3], 7, 2, 64),
-        ("Conv3d_2b".to_owned(), [8, 56, 56, 64], 1, 1, 64),
-        ("Conv3d_2c".to_owned(), [8, 56, 56, 64], 3, 1, 192),
-    ];
+/// Those of I3D, or those of S3D, whose 3-D convolutions are parted into space and time. MIL-NCE's stem, a 4×8×8
+/// convolution, stands beside torchvision's.
+fn layers(parted: bool) -> Vec<Layer> {
+    let layer = |name: &str, x, k, stride, cout| (name.to_owned(), x, k, stride, cout);
+    let mut layers = if parted {
+        vec![
+            layer("stem 4x8x8", [16, 224, 224, 3], [4, 8, 8], [2; 3], 64),
+            layer("stem 1x7x7", [16, 224, 224, 3], [1, 7, 7], [1, 2, 2], 64),
+            layer("stem 7x1x1", [16, 112, 112, 64], [7, 1, 1], [2, 1, 1], 64),
+            layer("2b", [8, 56, 56, 64], [1; 3], [1; 3], 64),
+            layer("2c 1x3x3", [8, 56, 56, 64], [1, 3, 3], [1; 3], 192),
+            layer("2c 3x1x1", [8, 56, 56, 192], [3, 1, 1], [1; 3], 192),
+        ]
+    } else {
+        vec![
+            layer("Conv3d_1a", [16, 224, 224, 3], [7; 3], [2; 3], 64),
+            layer("Conv3d_2b", [8, 56, 56, 64], [1; 3], [1; 3], 64),
+            layer("Conv3d_2c", [8, 56, 56, 64], [3; 3], [1; 3], 192),
+        ]
+    };
     let mut cin = 192;
     for (block, [t, h, w], out) in [
         ("3b", [8, 28, 28], [64, 96, 128, 16, 32, 32]),
@@ -89,12 +104,21 @@ fn layers() -> Vec<Layer> {
         ("5b", [2, 7, 7], [256, 160, 320, 32, 128, 128]),
         ("5c", [2, 7, 7], [384, 192, 384, 48, 128, 128]),
     ] {
-        let mut add =
-            |part: &str, c, k, cout| layers.push((format!("Mixed_{block} {part}"), [t, h, w, c], k, 1, cout));
-        add("reduce 1³", cin, 1, out[0] + out[1] + out[3]);
-        add("branch 1 3³", out[1], 3, out[2]);
-        add("branch 2 3³", out[3], 3, out[4]);
-        add("branch 3 1³", cin, 1, out[5]);
+        let mut add = |part: &str, c, k: [usize; 3], cout| {
+            let [kt, kh, kw] = k;
+            let name = format!("Mixed_{block} {part} {kt}x{kh}x{kw}");
+            layers.push((name, [t, h, w, c], k, [1; 3], cout));
+        };
+        add("reduce", cin, [1; 3], out[0] + out[1] + out[3]);
+        for (branch, c, cout) in [("b1", out[1], out[2]), ("b2", out[3], out[4])] {
+            if parted {
+                add(branch, c, [1, 3, 3], cout);
+                add(branch, cout, [3, 1, 1], cout);
+            } else {
+                add(branch, c, [3; 3], cout);
+            }
+        }
+        add("b3", cin, [1; 3], out[5]);
         cin = out[0] + out[2] + out[4] + out[5];
     }
     layers

@@ -79,6 +79,9 @@ fn pool(
 
 /// Plain Candle: the taps of one axis one after the other.
 fn plain_pass(x: &Tensor, dim: usize, axis: &Axis, kind: Kind) -> Result<Tensor> {
+    if kind == Kind::Sum && axis.kernel == axis.size && axis.before + axis.behind == 0 {
+        return Ok(x.sum_keepdim(dim)?);
+    }
     let edge = |size: usize| {
         let mut shape = x.dims().to_vec();
         shape[dim] = size;

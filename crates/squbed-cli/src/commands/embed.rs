@@ -30,7 +30,7 @@ struct Encoder {
     /// A model that `squbed models list` names.
     #[arg(long, required_unless_present = "arch", conflicts_with = "arch")]
     model: Option<String>,
-    /// An architecture for weights of your own: bert or i3d. Needs --weights and --tensor.
+    /// An architecture for weights of your own: bert, i3d, s3d-milnce or s3d-kinetics. Needs --weights and --tensor.
     #[arg(long, requires = "weights", requires = "tensor")]
     arch: Option<String>,
     /// Weights of --arch, a safetensors file.
@@ -45,8 +45,9 @@ struct Encoder {
     #[arg(long)]
     tensor: Option<PathBuf>,
     /// Output of --tensor. bert: embedding (of a --model what its module files say, of an --arch the mean over the
-    /// mask, not normalised) or features (the same before any normalisation). i3d: embedding, features and pooled
-    /// (all three the 1024 pooled features), or logits.
+    /// mask, not normalised) or features (the same before any normalisation). i3d and s3d-kinetics: embedding, features
+    /// and pooled (all three the 1024 pooled features), mixed_5c (the mean of that layer) or logits. s3d-milnce:
+    /// embedding (512), features, pooled and mixed_5c (1024); of token ids embedding alone.
     #[arg(long, default_value = "embedding", requires = "tensor")]
     output: String,
     /// Where the embeddings go, a .npy file of f32.
@@ -108,7 +109,7 @@ impl Encoder {
             (None, None) => bail!("give --model, or --arch with --weights"),
         };
         let architecture: Architecture = architecture.map_err(squbed::Error::from)?;
-        if architecture.modality() != wanted {
+        if !architecture.takes(wanted) {
             let command = if wanted == Modality::Text { "video" } else { "text" };
             bail!(
                 "`{}` takes {}, not {wanted}; use `squbed embed {command}`",

@@ -2,39 +2,57 @@
 
 pub mod bert;
 pub mod i3d;
+pub mod inception;
+pub mod s3d_kinetics;
+pub mod s3d_milnce;
 pub mod tower;
+
+use candle_core::{DType, Device, Tensor};
 
 use crate::{
     bare::Head,
     error::Error,
     manifest::{Architecture, Modality},
+    weights::Weights,
 };
 
 impl Architecture {
+    /// Those that give embeddings.
+    pub const EMBEDDERS: [Self; 4] = [Self::Bert, Self::I3d, Self::S3dMilnce, Self::S3dKinetics];
+
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Bert => "bert",
             Self::I3d => "i3d",
+            Self::S3dMilnce => "s3d-milnce",
+            Self::S3dKinetics => "s3d-kinetics",
             Self::Alexnet => "alexnet",
             Self::Vgg16 => "vgg16",
         }
     }
 
-    /// What it takes.
+    /// What it takes; `s3d-milnce` takes text as well, see [`takes`](Self::takes).
     pub fn modality(self) -> Modality {
         match self {
             Self::Bert => Modality::Text,
-            Self::I3d => Modality::Video,
+            Self::I3d | Self::S3dMilnce | Self::S3dKinetics => Modality::Video,
             Self::Alexnet | Self::Vgg16 => Modality::ImagePair,
         }
     }
 
+    /// Whether it takes such an input.
+    pub fn takes(self, modality: Modality) -> bool {
+        self.modality() == modality || (self == Self::S3dMilnce && modality == Modality::Text)
+    }
+
     /// The outputs it has.
     pub fn heads(self) -> &'static [Head] {
+        use Head::{Embedding, Features, Logits, Mixed5c, Pooled};
         match self {
-            Self::Bert => &[Head::Embedding, Head::Features],
-            Self::I3d => &[Head::Embedding, Head::Features, Head::Logits, Head::Pooled],
+            Self::Bert => &[Embedding, Features],
+            Self::I3d | Self::S3dKinetics => &[Embedding, Features, Logits, Pooled, Mixed5c],
+            Self::S3dMilnce => &[Embedding, Features, Pooled, Mixed5c],
             // They are the metric's inside and give no embedding.
             Self::Alexnet | Self::Vgg16 => &[],
         }
@@ -58,4 +76,49 @@ impl Architecture {
     pub(crate) fn check_head(self, head: Head) -> Result<(), Error> {
         self.head(&head.to_string()).map(|_| ())
     }
+
+    /// Its network of video clips.
+    ///
+    /// # Errors
+    ///
+    /// Weights of another architecture, and an architecture that takes no clips.
+    pub fn video_network(
+        self,
+        weights: &Weights,
+        device: &Device,
+        dtype: DType,
+    ) -> Result<Box<dyn VideoNetwork>, Error> {
+        Ok(match self {
+            Self::I3d => Box::new(i3d::I3d::load(weights, device, dtype)?),
+            Self::S3dMilnce => Box::new(s3d_milnce::S3dMilNce::load(weights, device, dtype)?),
+            Self::S3dKinetics => Box::new(s3d_kinetics::S3dKinetics::load(weights, device, dtype)?),
+            Self::Bert | Self::Alexnet | Self::Vgg16 => {
+                let name = self.name().to_owned();
+                return Err(Error::Modality { name, takes: self.modality(), wanted: Modality::Video });
+            }
+        })
+    }
+}
+
+/// A network of video clips.
+pub trait VideoNetwork: Send + Sync {
+    /// Where its weights are.
+    fn device(&self) -> &Device;
+
+    /// Refuses a clip of so many frames, rows and columns that the network cannot take. By default it takes any.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Clip`], with what the network needs.
+    fn check(&self, size: [usize; 3]) -> Result<(), Error> {
+        let _ = size;
+        Ok(())
+    }
+
+    /// An output `[b, d]` in f32 of preprocessed clips `[b, t, h, w, 3]`.
+    ///
+    /// # Errors
+    ///
+    /// Another shape, a clip that [`check`](Self::check) refuses, or an output that the network does not have.
+    fn output(&self, clips: &Tensor, head: Head) -> Result<Tensor, Error>;
 }
