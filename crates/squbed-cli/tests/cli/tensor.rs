@@ -68,8 +68,8 @@ fn shape_kind_and_modality_are_checked() {
     );
     let message = refused("video", &["--model", MODEL], &floats, &[]);
     assert!(message.contains("takes text") && message.contains("`squbed embed text`"), "{message}");
-    let message = refused("video", &I3D, &last, &["--output", "mixed_5c"]);
-    assert!(message.contains("it has embedding, features, logits, pooled"), "{message}");
+    let message = refused("video", &I3D, &last, &["--output", "last"]);
+    assert!(message.contains("it has embedding, features, logits, pooled, mixed_5c"), "{message}");
     let message = refused("text", &["--model", MODEL], &floats, &["--output", "logits"]);
     assert!(message.contains("it has embedding, features"), "{message}");
     assert!(refused("video", &I3D, &last, &["a.mp4"]).contains("cannot be used with"));
