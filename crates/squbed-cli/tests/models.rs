@@ -254,7 +254,7 @@ fn verify_tells_whole_damaged_missing_and_unverified_files_apart() {
         states,
         ["verified", &format!("damaged, sha256 {right}"), "missing", &format!("unverified, sha256 {right}")]
     );
-    assert!(said(&output).contains("tiny is not intact; run `squbed models fetch --force tiny`"));
+    assert!(said(&output).contains("tiny is not intact; run `squbed models fetch tiny`"));
 }
 
 #[test]

@@ -162,7 +162,7 @@ impl Convert {
         Records::list(&rows.collect::<Vec<_>>())?.print(common.format)?;
         if !converted.left_out.is_empty() {
             let left_out = converted.left_out.join(", ");
-            Bars::new(common.quiet).note(&format!("left out, being no tensors of the model: {left_out}"));
+            Bars::new(common.quiet).warn(&format!("left out, being no tensors of the model: {left_out}"));
         }
         Ok(Done::Whole)
     }
