@@ -59,7 +59,7 @@ impl Mismatch {
     }
 }
 
-/// All kinds on lines of their own; of each at most [`SHOWN`] tensors and the number of the others.
+/// All kinds on lines of their own; of each at most 12 tensors and the number of the others.
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fn line(f: &mut fmt::Formatter<'_>, kind: &str, tensors: Vec<String>) -> fmt::Result {

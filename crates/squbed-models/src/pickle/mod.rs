@@ -1,12 +1,12 @@
 //! A restricted reader of pickles: numpy's arrays and PyTorch's tensors, in dicts and lists.
 //!
 //! A pickle is a program for a small stack machine that may name any function of the machine it runs
-//! on. This reader knows the opcodes that tensors need, resolves the [few names](names) that arrays and
+//! on. This reader knows the opcodes that tensors need, resolves the few names that arrays and
 //! tensors are made with to values of its own, and refuses everything else. Nothing is run, every
 //! length is checked against the input before it is used, and arrays borrow from the input where they can.
 //!
 //! The opcodes are documented in CPython's `Lib/pickletools.py`; the shape of an array's state in
-//! numpy's `ndarray.__setstate__`; PyTorch's files in [`torch`].
+//! numpy's `ndarray.__setstate__`; PyTorch's files in `torch.rs`.
 
 mod machine;
 mod names;
