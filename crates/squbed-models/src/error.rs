@@ -7,7 +7,7 @@ use squbed_tensor::EncodeError;
 
 use crate::{
     fetch::{SourceFailure, one_line},
-    manifest::ManifestError,
+    manifest::{Manifest, ManifestError},
 };
 
 /// An error of this crate.
@@ -77,7 +77,7 @@ pub enum Error {
         /// The model.
         model: String,
         /// The file.
-        file: &'static str,
+        file: String,
         /// The architecture.
         architecture: &'static str,
     },
@@ -181,6 +181,19 @@ pub enum Error {
         /// What it says.
         source: tokenizers::Error,
     },
+    /// A tokenizer whose vocabulary is not the network's.
+    #[error(
+        "the tokenizer {file} has {tokens} tokens, the network {rows}; they are of different models",
+        file = file.display()
+    )]
+    Vocabulary {
+        /// The tokenizer's file.
+        file: PathBuf,
+        /// Tokens that it knows.
+        tokens: usize,
+        /// Rows of the network's table of tokens.
+        rows: usize,
+    },
     /// An architecture that is not built here.
     #[error("there is no architecture `{given}`; there are {known}")]
     Architecture {
@@ -215,6 +228,26 @@ pub enum Error {
         /// The shape given.
         actual: Vec<usize>,
     },
+    /// Images of another size.
+    #[error("{architecture} takes images [b, {side}, {side}, 3] of these weights, not {actual:?}")]
+    ImageSize {
+        /// The architecture.
+        architecture: &'static str,
+        /// Pixels along a side.
+        side: usize,
+        /// The shape given.
+        actual: Vec<usize>,
+    },
+    /// A text whose tokens lack the end, at which CLIP reads its features.
+    #[error("{architecture}: the token ids in row {row} lack the end of the text, id {end}")]
+    NoEnd {
+        /// The architecture.
+        architecture: &'static str,
+        /// Row of the batch, from 0.
+        row: usize,
+        /// The end's id.
+        end: u32,
+    },
     /// A token that the vocabulary does not have.
     #[error("token id {id} in row {row} is not in the vocabulary of {vocabulary}")]
     TokenId {
@@ -230,6 +263,12 @@ pub enum Error {
     EmptyMask {
         /// Row of the batch, from 0.
         row: usize,
+    },
+    /// An image that cannot be prepared.
+    #[error("the image cannot be prepared")]
+    Image {
+        /// What is wrong with it.
+        source: squbed_frame::Error,
     },
     /// A frame that cannot be prepared.
     #[error("frame {frame} of a clip cannot be prepared")]
@@ -248,6 +287,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// An [`Error::Modality`] of this model.
+    pub(crate) fn modality(manifest: &Manifest, wanted: &'static str) -> Self {
+        Self::Modality { name: manifest.name.clone(), takes: manifest.input.takes(), wanted }
+    }
+
     /// An [`Error::Io`] of this operation on this path.
     pub(crate) fn io(operation: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();

@@ -3,14 +3,17 @@
 use std::{
     cmp::Ordering,
     collections::BTreeMap,
-    fs, io,
+    fs,
     path::{Path, PathBuf},
 };
 
-use image::{ImageDecoder, ImageReader};
-use squbed_core::{Frame, Sampling};
+use squbed_core::Sampling;
 
-use crate::{DecodeOptions, Decoded, Error, Limits, Ratio, VideoInfo, plan::Plans};
+use crate::{
+    DecodeOptions, Decoded, Error, Limits, Ratio, VideoInfo,
+    picture::{open, read_picture},
+    plan::Plans,
+};
 
 /// Ticks a second of a folder's times.
 const TICKS: i32 = 90_000;
@@ -30,7 +33,7 @@ pub(crate) fn decode(folder: &Path, plans: &[Sampling], options: &DecodeOptions)
     plans.check(folder, info.width * info.height, &options.limits)?;
     let mut frames = BTreeMap::new();
     for &index in &plans.wanted {
-        frames.insert(index, read(&pictures[index], &options.limits)?);
+        frames.insert(index, read_picture(&pictures[index], &options.limits)?);
     }
     Ok(Decoded { clips: plans.clips(folder, frames, &seconds)?, info, warnings: Vec::new() })
 }
@@ -95,32 +98,6 @@ fn pictures(folder: &Path, limits: &Limits) -> Result<Vec<PathBuf>, Error> {
         natural(&name(a), &name(b)).then_with(|| a.cmp(b))
     });
     Ok(pictures)
-}
-
-fn open(path: &Path) -> Result<ImageReader<io::BufReader<fs::File>>, Error> {
-    let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
-    ImageReader::open(path).and_then(ImageReader::with_guessed_format).map_err(unreadable)
-}
-
-fn read(path: &Path, limits: &Limits) -> Result<Frame, Error> {
-    let picture = |source| Error::Picture { path: path.to_owned(), source };
-    let mut decoder = open(path)?.into_decoder().map_err(picture)?;
-    let (width, height) = decoder.dimensions();
-    let pixels = width as usize * height as usize;
-    if pixels > limits.pixels {
-        return Err(Error::Limit {
-            path: path.to_owned(),
-            what: "pixels a frame",
-            value: pixels as f64,
-            limit: limits.pixels as f64,
-        });
-    }
-    let orientation = decoder.orientation().map_err(picture)?;
-    let mut image = image::DynamicImage::from_decoder(decoder).map_err(picture)?;
-    image.apply_orientation(orientation);
-    let rgb = image.to_rgb8();
-    let (width, height) = (rgb.width() as usize, rgb.height() as usize);
-    Frame::new(width, height, rgb.into_raw()).map_err(|source| Error::Clip { path: path.to_owned(), source })
 }
 
 /// Text order, in which a run of digits counts as the number it writes.

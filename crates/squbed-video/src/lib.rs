@@ -23,6 +23,7 @@ mod error;
 mod folder;
 mod info;
 mod options;
+mod picture;
 mod plan;
 
 #[cfg(feature = "ffmpeg")]
@@ -45,6 +46,7 @@ use std::{fs, path::Path};
 pub use error::{Error, LibavError};
 pub use info::{Ratio, VideoInfo, Warning};
 pub use options::{Codec, Damaged, DecodeOptions, EncodeOptions, Limits};
+pub use picture::read_picture;
 use squbed_core::{Clip, Frame, Sampling};
 
 /// What [`decode`] gives.

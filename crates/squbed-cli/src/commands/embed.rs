@@ -1,4 +1,4 @@
-//! `squbed embed`: texts, videos or ready tensors to embeddings.
+//! `squbed embed`: texts, images, videos or ready tensors to embeddings.
 
 use std::{
     io::Read,
@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use squbed::{
-    embed::{embed_videos, to_rows},
+    embed::{embed_images, embed_videos, to_rows},
     models::{Architecture, Head, ModelStore, load_arch},
     progress::Progress,
     store::{NpyArray, NpyData, read_npy, write_npy},
@@ -21,6 +21,8 @@ use crate::{Common, Done, progress::Bars};
 pub(crate) enum Embed {
     /// One sentence a line on stdin; blank lines are embedded too.
     Text(Text),
+    /// Picture files (PNG, JPEG, BMP, WebP).
+    Image(Image),
     /// Video files.
     Video(Video),
 }
@@ -31,16 +33,18 @@ struct Encoder {
     /// A model that `squbed models list` names.
     #[arg(long, required_unless_present = "arch", conflicts_with = "arch")]
     model: Option<String>,
-    /// An architecture for weights of your own: bert or i3d. Needs --weights and --tensor.
+    /// An architecture for weights of your own: bert, mpnet, xlm-roberta, clip, open-clip or i3d. Needs --weights
+    /// and --tensor.
     #[arg(long, requires = "weights", requires = "tensor")]
     arch: Option<String>,
     /// Weights of --arch, a safetensors file.
     #[arg(long, requires = "arch")]
     weights: Option<PathBuf>,
-    /// The checkpoint's config.json, where the architecture needs it.
+    /// The checkpoint's config.json (open_clip's for open-clip), where the architecture needs it.
     #[arg(long, requires = "arch")]
     config: Option<PathBuf>,
-    /// Already preprocessed input, a .npy file: [B,3,T,H,W] f32 for video, token ids [B,L] i64 for text.
+    /// Already preprocessed input, a .npy file: [B,3,H,W] f32 for images, [B,3,T,H,W] f32 for video, token ids
+    /// [B,L] i64 for text.
     #[arg(long)]
     tensor: Option<PathBuf>,
     /// Attention mask of token ids, [B,L], 1 for a token.
@@ -64,6 +68,17 @@ pub(crate) struct Text {
 }
 
 #[derive(Args)]
+pub(crate) struct Image {
+    #[command(flatten)]
+    encoder: Encoder,
+    /// Picture files, in the order of the output's rows.
+    files: Vec<PathBuf>,
+    /// Pictures a batch.
+    #[arg(long, default_value_t = 16)]
+    batch: usize,
+}
+
+#[derive(Args)]
 pub(crate) struct Video {
     #[command(flatten)]
     encoder: Encoder,
@@ -81,6 +96,7 @@ impl Embed {
     pub(crate) fn run(self, common: &Common) -> anyhow::Result<Done> {
         match self {
             Self::Text(text) => text.run(common),
+            Self::Image(image) => image.run(common),
             Self::Video(video) => video.run(common),
         }
     }
@@ -161,6 +177,35 @@ impl Text {
         bars.end();
         write_rows(&self.encoder.out, &rows)?;
         Ok(Done::Whole)
+    }
+}
+
+impl Image {
+    fn run(self, common: &Common) -> anyhow::Result<Done> {
+        if let Some(done) = self.encoder.embed_tensor(common)? {
+            return Ok(done);
+        }
+        if self.files.is_empty() {
+            bail!("no picture files are given");
+        }
+        let (device, dtype) = super::place(common)?;
+        let name = self.encoder.name()?;
+        let encoder = ModelStore::new(None)
+            .and_then(|store| store.image_encoder(name, &device, dtype))
+            .map_err(squbed::Error::from)?;
+        let bars = Bars::new(common.quiet);
+        let paths: Vec<&Path> = self.files.iter().map(PathBuf::as_path).collect();
+        let (embeddings, work) = embed_images(&paths, &*encoder, self.batch, &bars)?;
+        if work.computed == 0 {
+            super::record_failures(parent(&self.encoder.out), &["embed"], &work.failures, &bars)?;
+            bail!("none of the {} image(s) could be embedded: {}", paths.len(), work.failures[0].error);
+        }
+        // A row stands for each file, so that rows and files stay in step: NaN where one failed.
+        let missing = vec![f32::NAN; encoder.dim()];
+        let rows: Vec<Vec<f32>> =
+            embeddings.into_iter().map(|row| row.unwrap_or_else(|| missing.clone())).collect();
+        write_rows(&self.encoder.out, &rows)?;
+        super::record_failures(parent(&self.encoder.out), &["embed"], &work.failures, &bars)
     }
 }
 
