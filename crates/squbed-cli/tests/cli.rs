@@ -260,7 +260,8 @@ fn pictures_need_a_model_for_pictures() {
     assert!(code == 1 && message.contains("takes text, not images"), "{message}");
     let (code, message) = embed(&["--model", "clip-vit-base-patch32"]);
     assert!(code == 1 && message.contains("no picture files"), "{message}");
-    let (code, message) = embed(&["--arch", "siglip", "--weights", "w.safetensors", "--tensor", "nowhere.npy"]);
+    let (code, message) =
+        embed(&["--arch", "siglip", "--weights", "w.safetensors", "--tensor", "nowhere.npy"]);
     assert!(code == 1 && message.contains("nowhere.npy"), "{message}");
 }
 

@@ -75,7 +75,13 @@ impl Files {
         Ok(Self { config, weights: Weights::new(model.read(weights)?)? })
     }
 
-    fn identity(&self, manifest: &Manifest, preprocessing: &str, head: &str, dtype: DType) -> EncoderIdentity {
+    fn identity(
+        &self,
+        manifest: &Manifest,
+        preprocessing: &str,
+        head: &str,
+        dtype: DType,
+    ) -> EncoderIdentity {
         EncoderIdentity {
             name: manifest.name.clone(),
             weights_sha256: self.weights.sha256().to_owned(),
@@ -183,9 +189,8 @@ impl Steps {
     fn prepare(&self, image: &Frame) -> Result<Vec<f32>, squbed_frame::Error> {
         let resized = resize_shorter_side(image, self.side, self.filter)?;
         let cut = center_crop(&resized, self.side, self.side, self.crop_rule)?;
-        let normalised = |(i, &byte): (usize, &u8)| {
-            (f32::from(byte) / 255.0 - self.mean[i % 3]) / self.std[i % 3]
-        };
+        let normalised =
+            |(i, &byte): (usize, &u8)| (f32::from(byte) / 255.0 - self.mean[i % 3]) / self.std[i % 3];
         Ok(cut.rgb().iter().enumerate().map(normalised).collect())
     }
 }

@@ -325,7 +325,7 @@ impl Manifest {
 }
 
 const CLIP_MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
-const CLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
+const CLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 /// Preprocessings of images whose names stand in caches, so that their steps may never change under them.
 const CLIP: [(&str, CropRule, [f32; 3], [f32; 3]); 3] = [
     ("clip/1", CropRule::Floor, CLIP_MEAN, CLIP_STD),
@@ -345,11 +345,13 @@ impl Input {
 
     fn check(&self) -> Result<(), ManifestError> {
         match self {
-            Self::Text { max_tokens, .. } | Self::ImageText { max_tokens, .. } if *max_tokens < 3 => Err(value(
-                "input.max_tokens",
-                &max_tokens.to_string(),
-                "a sentence has two special tokens and a word",
-            )),
+            Self::Text { max_tokens, .. } | Self::ImageText { max_tokens, .. } if *max_tokens < 3 => {
+                Err(value(
+                    "input.max_tokens",
+                    &max_tokens.to_string(),
+                    "a sentence has two special tokens and a word",
+                ))
+            }
             Self::Video { shorter_side, crop, .. } if *crop == 0 || crop > shorter_side => {
                 Err(value("input.crop", &crop.to_string(), "a crop is at least 1 and at most `shorter_side`"))
             }
@@ -361,7 +363,8 @@ impl Input {
             }
             Self::ImageText { preprocessing, filter, crop_rule, mean, std, .. }
                 if CLIP.iter().any(|(name, rule, clip_mean, clip_std)| {
-                    let same = (*filter, crop_rule, mean, std) == (Filter::Bicubic, rule, clip_mean, clip_std);
+                    let same =
+                        (*filter, crop_rule, mean, std) == (Filter::Bicubic, rule, clip_mean, clip_std);
                     name == preprocessing && !same
                 }) =>
             {

@@ -296,7 +296,9 @@ impl ModelStore {
     ) -> Result<Tensor, Error> {
         let manifest = self.manifest(name)?;
         match manifest.architecture {
-            Architecture::Bert | Architecture::Mpnet | Architecture::XlmRoberta if head == Head::Embedding => {
+            Architecture::Bert | Architecture::Mpnet | Architecture::XlmRoberta
+                if head == Head::Embedding =>
+            {
                 self.sentence_encoder(name, device, dtype)?.encode_ids(x, mask)
             }
             architecture @ (Architecture::Bert | Architecture::Mpnet | Architecture::XlmRoberta) => {

@@ -19,8 +19,8 @@ use crate::{
     store::Opened,
     weights::Weights,
 };
-use modules::Modules;
 pub(crate) use batches::each as each_batch;
+use modules::Modules;
 pub(crate) use tokenizer::{ModelTokenizer, padded};
 
 /// A sentence encoder after Sentence-BERT.

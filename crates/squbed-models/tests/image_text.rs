@@ -149,7 +149,8 @@ fn a_missing_or_foreign_tokenizer_is_named() {
     }
     let text = message(Tiny::new(1000, &[("tokenizer.json", b"{}".to_vec())]));
     assert!(text.contains("tokenizer.json failed"), "{text}");
-    let text = message(Tiny::new(1000, &[("vocab.json", b"{}".to_vec()), ("merges.txt", b"#\na b c".to_vec())]));
+    let text =
+        message(Tiny::new(1000, &[("vocab.json", b"{}".to_vec()), ("merges.txt", b"#\na b c".to_vec())]));
     assert!(text.contains("merges.txt failed"), "{text}");
 }
 
@@ -161,7 +162,7 @@ fn texts_have_length_one_and_do_not_see_their_neighbours() {
     for (text, row) in texts.iter().zip(&together) {
         assert!((row.iter().map(|x| x * x).sum::<f32>() - 1.0).abs() < 1e-5);
         let alone = rows(&encoder.embed(&[text]).unwrap());
-        assert!(largest_difference(&alone, &[row.clone()]) <= 1e-6, "{text}");
+        assert!(largest_difference(&alone, std::slice::from_ref(row)) <= 1e-6, "{text}");
     }
     assert!(largest_difference(&together[..1], &together[2..]) > 1e-2);
     assert_eq!(encoder.embed(&[]).unwrap().dims(), [0, 40]);
@@ -215,7 +216,7 @@ fn a_clip_is_the_normalised_mean_of_its_frames() {
     let each = rows(&images.embed(&Tensor::stack(&prepared, 0).unwrap()).unwrap());
     for (prepared, row) in prepared.iter().zip(&each) {
         let alone = rows(&images.embed(&prepared.unsqueeze(0).unwrap()).unwrap());
-        assert!(largest_difference(&alone, &[row.clone()]) <= 1e-6);
+        assert!(largest_difference(&alone, std::slice::from_ref(row)) <= 1e-6);
     }
 
     let encoder = FrameMean::new(tiny.images("floor"), "uniform:2".parse().unwrap());

@@ -146,22 +146,22 @@ fn dense_and_normalisation_follow_in_their_order() {
         .zip(&bias)
         .map(|(row, bias)| row.iter().zip(&mean).map(|(w, x)| w * x).sum::<f32>() + bias)
         .collect();
-    for (name, activation) in [
-        ("Identity", (|x| x) as fn(f32) -> f32),
-        ("Tanh", f32::tanh),
-        ("ReLU", |x| x.max(0.0)),
-    ] {
+    for (name, activation) in
+        [("Identity", (|x| x) as fn(f32) -> f32), ("Tanh", f32::tanh), ("ReLU", |x| x.max(0.0))]
+    {
         let mut tiny = Tiny::new();
         tiny.width = 3;
         tiny.modules(&["Transformer", "Pooling", "Dense", "Normalize"]);
         let name = format!("torch.nn.modules.activation.{name}");
-        let config = json!({ "in_features": 64, "out_features": 3, "bias": true, "activation_function": name });
+        let config =
+            json!({ "in_features": 64, "out_features": 3, "bias": true, "activation_function": name });
         tiny.file("2_Dense/config.json", &config);
         let tensors = std::collections::HashMap::from([
             ("linear.weight".to_owned(), Tensor::from_vec(weight.clone(), (3, 64), CPU).unwrap()),
             ("linear.bias".to_owned(), Tensor::from_vec(bias.clone(), 3, CPU).unwrap()),
         ]);
-        candle_core::safetensors::save(&tensors, tiny.place.model().join("2_Dense/model.safetensors")).unwrap();
+        candle_core::safetensors::save(&tensors, tiny.place.model().join("2_Dense/model.safetensors"))
+            .unwrap();
         tiny.files.push("2_Dense/model.safetensors".to_owned());
         let expected = unit(&linear.iter().map(|&x| activation(x)).collect::<Vec<_>>());
         assert!(largest_difference(&tiny.embed(&["the cat"]), &[expected]) <= 1e-5, "{name}");
@@ -169,7 +169,10 @@ fn dense_and_normalisation_follow_in_their_order() {
 
         tiny.width = 64;
         assert!(tiny.message().ends_with("`hidden_size` is 3; the manifest's `embedding.width` is another"));
-        tiny.file("2_Dense/config.json", &json!({ "in_features": 9, "out_features": 3, "activation_function": "torch.nn.Tanh" }));
+        tiny.file(
+            "2_Dense/config.json",
+            &json!({ "in_features": 9, "out_features": 3, "activation_function": "torch.nn.Tanh" }),
+        );
         assert!(tiny.message().contains("`in_features` is 9"), "{}", tiny.message());
     }
 }
@@ -191,7 +194,8 @@ fn poolings_stand_side_by_side() {
 fn prompts_come_from_the_repository_or_the_manifest() {
     let expected = Tiny::new().embed(&["query: cat"]);
     let mut tiny = Tiny::new();
-    let prompts = |name| json!({ "prompts": { "query": "query: ", "other": "the " }, "default_prompt_name": name });
+    let prompts =
+        |name| json!({ "prompts": { "query": "query: ", "other": "the " }, "default_prompt_name": name });
     tiny.file("config_sentence_transformers.json", &prompts(Value::Null));
     assert_eq!(tiny.encoder().unwrap().token_ids("cat").unwrap(), [0, 6, 2]);
     tiny.file("config_sentence_transformers.json", &prompts("query".into()));
@@ -228,7 +232,8 @@ fn what_does_not_fit_together_is_refused() {
     let mut tiny = Tiny::new();
     tiny.file("tokenizer.json", &tokenizer(1001));
     assert!(
-        tiny.message().ends_with("tokenizer.json has 1001 tokens, the network 1000; they are of different models")
+        tiny.message()
+            .ends_with("tokenizer.json has 1001 tokens, the network 1000; they are of different models")
     );
     tiny.file("tokenizer.json", &tokenizer(800));
     assert!(tiny.message().contains("has 800 tokens, the network 1000"), "{}", tiny.message());

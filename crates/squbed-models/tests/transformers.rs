@@ -33,7 +33,12 @@ impl Case {
     /// A case of `{name}.json`.
     fn bert(architecture: &'static str, name: &str) -> Self {
         let case = golden_json(&format!("{name}.json"));
-        Self::new(architecture, &case["config"], &format!("{name}.json"), case["weights_seed"].as_u64().unwrap())
+        Self::new(
+            architecture,
+            &case["config"],
+            &format!("{name}.json"),
+            case["weights_seed"].as_u64().unwrap(),
+        )
     }
 
     fn clip(name: &str) -> Self {
@@ -116,10 +121,10 @@ fn clip_is_the_reference(name: &str) {
     let ((ids, mask), images) = (texts(name), images(name));
     for (head, text, image) in [
         (Head::Embedding, "text_embeds", "image_embeds"),
-        // Not normalised: their numbers are some twenty times those of the embeddings.
+        // Not normalised: numbers up to some twenty times those of the embeddings; 5e-6 at most was seen.
         (Head::Features, "text_features", "image_features"),
     ] {
-        let tolerance = if head == Head::Embedding { CLIP } else { 30.0 * CLIP };
+        let tolerance = if head == Head::Embedding { CLIP } else { 3.0 * CLIP };
         let actual = network.forward_tensor(&ids, mask.as_ref(), head).unwrap();
         check(&format!("{name} {text}"), &actual, &golden(&file, text), tolerance);
         // What is hidden follows the end, so that the mask changes nothing.
@@ -153,7 +158,8 @@ fn small_clips_follow_their_configuration() {
     let file = format!("{name}.safetensors");
     let ((ids, mask), expected) = (texts(name), rows(&golden(&file, "text_embeds")));
     let config: Value = serde_json::from_slice(&fs::read(case.path("config.json")).unwrap()).unwrap();
-    for (field, value) in [("hidden_act", json!("gelu")), ("eos_token_id", json!(ids.get(0).unwrap().to_vec1::<i64>().unwrap()[19]))] {
+    // 226 is the sixth token of the first text.
+    for (field, value) in [("hidden_act", json!("gelu")), ("eos_token_id", json!(226))] {
         let mut changed = config.clone();
         changed["text_config"][field] = value;
         fs::write(case.path("config.json"), changed.to_string()).unwrap();
@@ -166,19 +172,18 @@ fn small_clips_follow_their_configuration() {
 
 #[test]
 fn mpnet_and_xlm_roberta_are_the_references() {
-    for (architecture, name, family) in [
-        ("mpnet", "mpnet_tiny", bert::Family::Mpnet),
-        ("xlm-roberta", "xlmr_tiny", bert::Family::XlmRoberta),
-    ] {
+    for (architecture, name, family) in
+        [("mpnet", "mpnet_tiny", bert::Family::Mpnet), ("xlm-roberta", "xlmr_tiny", bert::Family::XlmRoberta)]
+    {
         let (case, file) = (Case::bert(architecture, name), format!("{name}.safetensors"));
         let (ids, mask) = texts(name);
-        let mean = case.network().forward_tensor(&ids, Some(&mask.clone().unwrap()), Head::Embedding).unwrap();
+        let mean =
+            case.network().forward_tensor(&ids, Some(&mask.clone().unwrap()), Head::Embedding).unwrap();
         check(&format!("{name} mean_pooled"), &mean, &golden(&file, "mean_pooled"), MEAN);
 
         // Hidden states of tokens; those of padding are nobody's.
         let config_file = case.path("config.json");
-        let config =
-            bert::BertConfig::parse(family, &config_file, &fs::read(&config_file).unwrap()).unwrap();
+        let config = bert::BertConfig::parse(family, &config_file, &fs::read(&config_file).unwrap()).unwrap();
         let weights = Weights::open(case.path("model.safetensors")).unwrap();
         let network = bert::Bert::load(family, &weights, &config, &Device::Cpu, DType::F32).unwrap();
         let kept = |hidden: &Tensor| {
@@ -202,7 +207,7 @@ fn a_batch_equals_its_rows_and_padding_changes_nothing() {
             let length = mask.get(row).unwrap().sum_all().unwrap().to_scalar::<i64>().unwrap() as usize;
             let alone = ids.narrow(0, row, 1).unwrap().narrow(1, 0, length).unwrap();
             let alone = rows(&network.forward_tensor(&alone, None, Head::Embedding).unwrap());
-            assert!(largest_difference(&alone, &[expected.clone()]) <= 2e-6, "{name} row {row}");
+            assert!(largest_difference(&alone, std::slice::from_ref(expected)) <= 2e-6, "{name} row {row}");
         }
     }
     for name in ["clip_tiny_gelu", "openclip_tiny"] {
@@ -213,13 +218,13 @@ fn a_batch_equals_its_rows_and_padding_changes_nothing() {
         let (texts_together, images_together) = (embed(&ids), embed(&images));
         for (row, expected) in images_together.iter().enumerate() {
             let alone = embed(&images.narrow(0, row, 1).unwrap());
-            assert!(largest_difference(&alone, &[expected.clone()]) <= 1e-6, "{name} image {row}");
+            assert!(largest_difference(&alone, std::slice::from_ref(expected)) <= 1e-6, "{name} image {row}");
         }
         for (row, expected) in texts_together.iter().enumerate() {
             let tokens = ids.get(row).unwrap().to_vec1::<i64>().unwrap();
             let length = tokens.iter().position(|&id| id == eos).unwrap() + 1;
             let alone = embed(&ids.narrow(0, row, 1).unwrap().narrow(1, 0, length).unwrap());
-            assert!(largest_difference(&alone, &[expected.clone()]) <= 1e-6, "{name} text {row}");
+            assert!(largest_difference(&alone, std::slice::from_ref(expected)) <= 1e-6, "{name} text {row}");
         }
     }
 }
@@ -281,7 +286,8 @@ fn weights_and_configuration_of_another_architecture_are_refused() {
     assert!(load("clip", &open_clip, &clip).contains("has no tensor `text_model.embeddings.token_embedding"));
     assert!(load("open-clip", &clip, &open_clip).contains("has no tensor `token_embedding.weight`"));
     assert!(load("mpnet", &clip, &mpnet).contains("has no tensor `embeddings.position_embeddings.weight`"));
-    let none = load_arch("clip".parse().unwrap(), &clip.path("model.safetensors"), None, &Device::Cpu, DType::F32);
+    let none =
+        load_arch("clip".parse().unwrap(), &clip.path("model.safetensors"), None, &Device::Cpu, DType::F32);
     assert_eq!(message(none), "architecture clip needs the checkpoint's config.json; name it with --config");
 }
 
@@ -315,10 +321,7 @@ fn inputs_that_do_not_fit_are_refused() {
         "clip: the token ids in row 0 lack the end of the text, id 999"
     );
     let beyond = (zeros(&[1, 5], DType::I64) + 1000.0).unwrap();
-    assert_eq!(
-        refused(&beyond, Head::Embedding),
-        "token id 1000 in row 0 is not in the vocabulary of 1000"
-    );
+    assert_eq!(refused(&beyond, Head::Embedding), "token id 1000 in row 0 is not in the vocabulary of 1000");
     assert_eq!(
         refused(&zeros(&[1, 5], DType::I64), Head::Logits),
         "clip has no output `logits`; it has embedding, features"

@@ -70,9 +70,15 @@ mod tests {
         let grey = ImageBuffer::from_pixel(1, 1, Luma([7u8]));
         assert_eq!(read(grey.into()), [7, 7, 7]);
         let grey_alpha = ImageBuffer::from_vec(2, 1, vec![10u8, 0, 200, 128]).unwrap();
-        assert_eq!(read(DynamicImage::from(grey_alpha as ImageBuffer<LumaA<u8>, _>)), [10, 10, 10, 200, 200, 200]);
+        assert_eq!(
+            read(DynamicImage::from(grey_alpha as ImageBuffer<LumaA<u8>, _>)),
+            [10, 10, 10, 200, 200, 200]
+        );
         let transparent = ImageBuffer::from_vec(2, 1, vec![10u8, 20, 30, 0, 40, 50, 60, 128]).unwrap();
-        assert_eq!(read(DynamicImage::from(transparent as ImageBuffer<Rgba<u8>, _>)), [10, 20, 30, 40, 50, 60]);
+        assert_eq!(
+            read(DynamicImage::from(transparent as ImageBuffer<Rgba<u8>, _>)),
+            [10, 20, 30, 40, 50, 60]
+        );
         let deep = vec![0u16, 127, 128, 255, 256, 384, 65535, 65407, 32768];
         let deep: ImageBuffer<Rgb<u16>, _> = ImageBuffer::from_vec(3, 1, deep).unwrap();
         assert_eq!(read(deep.into()), [0, 0, 0, 0, 1, 1, 255, 255, 128]);
@@ -80,7 +86,8 @@ mod tests {
             ImageBuffer::from_vec(1, 1, vec![0x1234u16, 0x56ff, 0xabcd, 0]).unwrap();
         assert_eq!(read(deep.into()), [18, 86, 171]);
         // Pillow would give 0, 128, 255, 255.
-        let deep: ImageBuffer<Luma<u16>, _> = ImageBuffer::from_vec(4, 1, vec![0u16, 128, 256, 65535]).unwrap();
+        let deep: ImageBuffer<Luma<u16>, _> =
+            ImageBuffer::from_vec(4, 1, vec![0u16, 128, 256, 65535]).unwrap();
         assert_eq!(read(deep.into()), [0, 0, 0, 0, 0, 0, 1, 1, 1, 255, 255, 255]);
     }
 

@@ -348,7 +348,9 @@ mod tests {
                 assert_eq!(relative_bucket(-distance, 32), bucket + 16, "{distance}");
             }
         }
-        for (distance, bucket) in [(-31, 11), (-32, 12), (-63, 13), (-64, 14), (-127, 15), (-128, 15), (-500, 15)] {
+        for (distance, bucket) in
+            [(-31, 11), (-32, 12), (-63, 13), (-64, 14), (-127, 15), (-128, 15), (-500, 15)]
+        {
             assert_eq!(relative_bucket(distance, 32), bucket, "{distance}");
         }
     }

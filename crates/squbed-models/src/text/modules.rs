@@ -191,8 +191,11 @@ enum Kind {
     Normalize,
 }
 
+/// The pooling's module, and kind and folder of each that follows.
+type Order<'m> = (&'m Module, Vec<(Kind, &'m str)>);
+
 /// Transformer, Pooling, then any of the rest; their full names differ between versions of the library.
-fn order<'m>(file: &Path, modules: &'m [Module]) -> Result<(&'m Module, Vec<(Kind, &'m str)>), Error> {
+fn order<'m>(file: &Path, modules: &'m [Module]) -> Result<Order<'m>, Error> {
     let kinds: Vec<&str> = modules.iter().map(|m| m.kind.rsplit('.').next().unwrap_or(&m.kind)).collect();
     let refuse = |expected| {
         Err(Error::Config { file: file.to_path_buf(), field: "type", value: kinds.join(", "), expected })
@@ -320,10 +323,7 @@ mod tests {
             pooling(r#"{"pooling_mode_mean_tokens": true, "pooling_mode_max_tokens": true}"#).unwrap(),
             [Pooling::Max, Pooling::Mean]
         );
-        assert_eq!(
-            pooling(r#"{"pooling_mode": ["mean", "max"]}"#).unwrap(),
-            [Pooling::Mean, Pooling::Max]
-        );
+        assert_eq!(pooling(r#"{"pooling_mode": ["mean", "max"]}"#).unwrap(), [Pooling::Mean, Pooling::Max]);
         assert!(pooling("{}").unwrap_err().to_string().contains("is none"));
         assert!(pooling(r#"{"pooling_mode": "median"}"#).unwrap_err().to_string().contains("is median"));
     }

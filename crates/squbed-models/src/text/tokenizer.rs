@@ -58,7 +58,12 @@ impl ModelTokenizer {
         Self::new(content, tokenizer, max_tokens, rows)
     }
 
-    fn new(content: Content, mut tokenizer: Tokenizer, max_tokens: usize, rows: usize) -> Result<Self, Error> {
+    fn new(
+        content: Content,
+        mut tokenizer: Tokenizer,
+        max_tokens: usize,
+        rows: usize,
+    ) -> Result<Self, Error> {
         // The file may carry padding and truncation of its own.
         tokenizer.with_padding(None);
         tokenizer
@@ -164,9 +169,8 @@ fn pairs(content: &Content, text: &[u8], at_most: usize) -> Result<Merges, Error
 
 /// CLIP's tokenizer around its vocabulary.
 fn clip(tokens: Vocab, merges: Merges) -> tokenizers::Result<Tokenizer> {
-    let mark = |name: &str| {
-        tokens.get(name).copied().ok_or_else(|| format!("the vocabulary has no token {name}"))
-    };
+    let mark =
+        |name: &str| tokens.get(name).copied().ok_or_else(|| format!("the vocabulary has no token {name}"));
     let (start, end) = (mark(START)?, mark(END)?);
     let model = BPE::builder()
         .vocab_and_merges(tokens, merges)

@@ -46,9 +46,7 @@ impl ClipConfig {
     pub fn parse(layout: Layout, file: &Path, bytes: &[u8]) -> Result<Self, Error> {
         let json = |source| Error::Json { file: file.to_path_buf(), source };
         let refusal = match layout {
-            Layout::HuggingFace => {
-                serde_json::from_slice::<HuggingFace>(bytes).map_err(json)?.sizes()
-            }
+            Layout::HuggingFace => serde_json::from_slice::<HuggingFace>(bytes).map_err(json)?.sizes(),
             Layout::OpenClip => {
                 let given: serde_json::Value = serde_json::from_slice(bytes).map_err(json)?;
                 // open_clip_config.json wraps what its model_configs/*.json hold bare.
@@ -180,7 +178,11 @@ impl HuggingFaceTower {
             inner: self.intermediate_size.unwrap_or(4 * width),
             eps: self.layer_norm_eps.unwrap_or(1e-5),
             activation: Activation::parse(activation).ok_or_else(|| {
-                refusal("hidden_act", activation, "built are gelu, gelu_new, gelu_pytorch_tanh and quick_gelu")
+                refusal(
+                    "hidden_act",
+                    activation,
+                    "built are gelu, gelu_new, gelu_pytorch_tanh and quick_gelu",
+                )
             })?,
             order: Order::NormFirst,
         })
@@ -359,7 +361,8 @@ mod tests {
     #[test]
     fn what_is_left_out_has_the_librarys_default() {
         let config =
-            parse(Layout::HuggingFace, r#"{"model_type": "clip", "text_config": {}, "vision_config": {}}"#).unwrap();
+            parse(Layout::HuggingFace, r#"{"model_type": "clip", "text_config": {}, "vision_config": {}}"#)
+                .unwrap();
         assert_eq!((config.width(), config.side(), config.context()), (512, 224, 77));
         assert_eq!((config.vision.patch, config.vision.blocks.inner), (32, 3072));
         assert_eq!(config.text.eos, Eos::First(49_407));
