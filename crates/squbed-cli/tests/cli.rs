@@ -573,18 +573,6 @@ fn a_missing_model_says_which_command_brings_it() {
 }
 
 #[test]
-fn pictures_need_a_model_for_pictures() {
-    let embed = |arguments: &[&str]| failure(&[&["embed", "image", "--out", "y.npy"], arguments].concat());
-    let (code, message) = embed(&["--model", "all-MiniLM-L6-v2", "p.png"]);
-    assert!(code == 1 && message.contains("takes text, not images"), "{message}");
-    let (code, message) = embed(&["--model", "clip-vit-base-patch32"]);
-    assert!(code == 1 && message.contains("no picture files"), "{message}");
-    let (code, message) =
-        embed(&["--arch", "siglip", "--weights", "w.safetensors", "--tensor", "nowhere.npy"]);
-    assert!(code == 1 && message.contains("nowhere.npy"), "{message}");
-}
-
-#[test]
 fn an_unusable_device_is_an_error_and_help_is_none() {
     if !cfg!(feature = "cuda") {
         let (code, message) = failure(&[

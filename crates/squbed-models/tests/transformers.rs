@@ -293,9 +293,9 @@ fn weights_and_configuration_of_another_architecture_are_refused() {
     assert!(load("xlm-roberta", &mpnet, &mpnet).contains("`model_type` is mpnet"));
     assert!(load("clip", &mpnet, &mpnet).ends_with("config.json cannot be read"));
     assert!(load("open-clip", &clip, &clip).ends_with("config.json cannot be read"));
-    assert!(load("clip", &open_clip, &clip).contains("has no tensor `text_model.embeddings.token_embedding"));
-    assert!(load("open-clip", &clip, &open_clip).contains("has no tensor `token_embedding.weight`"));
-    assert!(load("mpnet", &clip, &mpnet).contains("has no tensor `embeddings.position_embeddings.weight`"));
+    assert!(load("clip", &open_clip, &clip).contains("missing: `text_model.embeddings.token_embedding"));
+    assert!(load("open-clip", &clip, &open_clip).contains("missing: `token_embedding.weight`"));
+    assert!(load("mpnet", &clip, &mpnet).contains("missing: `embeddings.position_embeddings.weight`"));
     let none =
         load_arch("clip".parse().unwrap(), &clip.path("model.safetensors"), None, &Device::Cpu, DType::F32);
     assert_eq!(message(none), "architecture clip needs the checkpoint's config.json; name it with --config");
@@ -306,7 +306,7 @@ fn damaged_weights_are_refused() {
     let case = Case::clip("clip_tiny_gelu");
     let whole = fs::read(case.path("model.safetensors")).unwrap();
     fs::write(case.path("model.safetensors"), &whole[..whole.len() - 1]).unwrap();
-    assert!(message(case.network_in(DType::F32)).ends_with("is not a whole safetensors file"));
+    assert!(message(case.network_in(DType::F32)).contains("is not whole"));
     let mut damaged = whole.clone();
     let last = damaged.len() - 4;
     damaged[last..].copy_from_slice(&f32::NAN.to_le_bytes());
