@@ -6,9 +6,11 @@ use candle_core::{DType, Device, Tensor};
 
 use crate::{
     arch::{
-        VideoNetwork,
-        bert::{Bert, BertConfig, masked_mean},
+        Pooling, VideoNetwork,
+        bert::{Bert, BertConfig, Family},
+        clip::{Clip, ClipConfig, Layout},
         s3d_milnce::WordTower,
+        unit_rows,
     },
     error::Error,
     manifest::{Architecture, Modality},
@@ -23,9 +25,9 @@ const CLIPS: usize = 4;
 /// Which output of a network; [`Architecture::heads`] tells which it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Head {
-    /// What the architecture's embeddings are: of `bert` what the model's module files say, and of bare weights the
-    /// mean over the mask, not normalised; of `i3d` and `s3d-kinetics` the pooled features, of `s3d-milnce` the 512
-    /// numbers that videos and texts share.
+    /// What the architecture's embeddings are: of `bert`, `mpnet` and `xlm-roberta` what the model's module files say,
+    /// and of bare weights the mean over the mask, not normalised; of `clip` and `open-clip` projected and normalised;
+    /// of `i3d` and `s3d-kinetics` the pooled features, of `s3d-milnce` the 512 numbers that videos and texts share.
     Embedding,
     /// The embedding before it is normalised; the same where nothing normalises it.
     Features,
@@ -68,8 +70,10 @@ impl fmt::Display for Head {
 
 /// A network with its weights.
 pub enum Network {
-    /// Takes token ids `[b, l]`.
+    /// Takes token ids `[b, l]`; MPNet and XLM-RoBERTa as well.
     Bert(Bert),
+    /// Takes token ids `[b, l]`, images `[b, 3, h, w]` or clips `[b, 3, t, h, w]`, in either layout.
+    Clip(Box<Clip>),
     /// Takes clips `[b, 3, t, h, w]`.
     Video {
         /// Which one it is.
@@ -94,13 +98,26 @@ pub fn load_arch(
         return Err(Error::NeedlessConfig { architecture: architecture.name() });
     }
     let weights = Weights::open(weights)?;
+    let config = || {
+        let file = config.ok_or(Error::NoConfig { architecture: architecture.name() })?;
+        Ok::<_, Error>((file, std::fs::read(file).map_err(Error::io("read", file))?))
+    };
+    let bert = |family| {
+        let (file, bytes) = config()?;
+        let config = BertConfig::parse(family, file, &bytes)?;
+        Ok(Network::Bert(Bert::load(family, &weights, &config, device, dtype)?))
+    };
+    let clip = |layout| {
+        let (file, bytes) = config()?;
+        let config = ClipConfig::parse(layout, file, &bytes)?;
+        Ok(Network::Clip(Box::new(Clip::load(&weights, &config, device, dtype)?)))
+    };
     weights.all_of(|| match architecture {
-        Architecture::Bert => {
-            let file = config.ok_or(Error::NoConfig { architecture: architecture.name() })?;
-            let bytes = std::fs::read(file).map_err(Error::io("read", file))?;
-            let config = BertConfig::parse(file, &bytes)?;
-            Ok(Network::Bert(Bert::load(&weights, &config, device, dtype)?))
-        }
+        Architecture::Bert => bert(Family::Bert),
+        Architecture::Mpnet => bert(Family::Mpnet),
+        Architecture::XlmRoberta => bert(Family::XlmRoberta),
+        Architecture::Clip => clip(Layout::HuggingFace),
+        Architecture::OpenClip => clip(Layout::OpenClip),
         Architecture::I3d | Architecture::S3dMilnce | Architecture::S3dKinetics => {
             Network::video(architecture, &weights, device, dtype)
         }
@@ -127,7 +144,15 @@ impl Network {
     /// Which architecture it has.
     pub fn architecture(&self) -> Architecture {
         match self {
-            Self::Bert(_) => Architecture::Bert,
+            Self::Bert(bert) => match bert.family() {
+                Family::Bert => Architecture::Bert,
+                Family::Mpnet => Architecture::Mpnet,
+                Family::XlmRoberta => Architecture::XlmRoberta,
+            },
+            Self::Clip(clip) => match clip.layout() {
+                Layout::HuggingFace => Architecture::Clip,
+                Layout::OpenClip => Architecture::OpenClip,
+            },
             Self::Video { architecture, .. } => *architecture,
         }
     }
@@ -137,13 +162,17 @@ impl Network {
     /// # Errors
     ///
     /// An output that the architecture does not have, an input of the other modality, token ids beyond the
-    /// vocabulary or the longest sequence, clips of a size that the network cannot take.
+    /// vocabulary or the longest sequence, images or clips of a size that the network cannot take.
     pub fn forward_tensor(&self, input: &Prepared, head: Head) -> Result<Tensor, Error> {
         let architecture = self.architecture();
         architecture.check_head(head)?;
         match (self, input) {
             (Self::Bert(bert), Prepared::Tokens(tokens)) => {
-                masked_mean(&bert.forward(tokens.ids(), tokens.mask())?, tokens.mask())
+                Pooling::Mean.pool(&bert.forward(tokens.ids(), tokens.mask())?, tokens.mask())
+            }
+            (Self::Clip(clip), input) => {
+                let features = clip_features(clip, input)?;
+                if head == Head::Features { Ok(features) } else { unit_rows(&features) }
             }
             (Self::Video { words: Some(words), .. }, Prepared::Tokens(tokens)) => {
                 if head != Head::Embedding {
@@ -160,6 +189,22 @@ impl Network {
                 takes: architecture.modality(),
                 wanted: input.modality(),
             }),
+        }
+    }
+}
+
+/// Projected features `[b, d]` of token ids or images; of clips the mean of their frames' embeddings.
+fn clip_features(clip: &Clip, input: &Prepared) -> Result<Tensor, Error> {
+    match input {
+        Prepared::Tokens(tokens) => clip.text.forward(tokens.ids(), tokens.mask()),
+        Prepared::Images(images) => {
+            clip.vision.forward(&images.tensor().permute((0, 2, 3, 1))?.contiguous()?)
+        }
+        Prepared::Clips(clips) => {
+            let (b, c, t, h, w) = clips.tensor().dims5()?;
+            let frames = clips.tensor().permute((0, 2, 3, 4, 1))?.reshape((b * t, h, w, c))?;
+            let frames = unit_rows(&clip.vision.forward(&frames)?)?;
+            Ok(frames.reshape((b, t, ()))?.mean(1)?)
         }
     }
 }

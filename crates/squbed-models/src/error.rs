@@ -9,7 +9,7 @@ use crate::{
     bundle::BundleError,
     checkpoint::ConvertError,
     fetch::{SourceError, SourceFailure},
-    manifest::{ManifestError, Modality},
+    manifest::{Manifest, ManifestError, Modality},
     text::WordListError,
     weights::Mismatch,
 };
@@ -93,7 +93,7 @@ pub enum Error {
         /// The model.
         model: String,
         /// The file.
-        file: &'static str,
+        file: String,
         /// The architecture.
         architecture: &'static str,
     },
@@ -262,6 +262,19 @@ pub enum Error {
         /// What is wrong with it.
         source: WordListError,
     },
+    /// A tokenizer whose vocabulary is not the network's.
+    #[error(
+        "the tokenizer {file} has {tokens} tokens, the network {rows}; they are of different models",
+        file = file.display()
+    )]
+    Vocabulary {
+        /// The tokenizer's file.
+        file: PathBuf,
+        /// Tokens that it knows.
+        tokens: usize,
+        /// Rows of the network's table of tokens.
+        rows: usize,
+    },
     /// An architecture that is not built here.
     #[error("there is no architecture `{given}`; there are {known}")]
     Architecture {
@@ -313,8 +326,10 @@ pub enum Error {
         actual: &'static str,
     },
     /// NaN or infinity in an input.
-    #[error("the clips hold {value:?} at {position:?}; every number must be finite in f32")]
+    #[error("the {what} hold {value:?} at {position:?}; every number must be finite in f32")]
     NotFinite {
+        /// The input.
+        what: &'static str,
         /// Index on each axis, from 0.
         position: Vec<usize>,
         /// What stands there.
@@ -332,6 +347,26 @@ pub enum Error {
         needs: &'static str,
         /// Frames, rows and columns given.
         size: [usize; 3],
+    },
+    /// Images of another size.
+    #[error("{architecture} takes images [b, {side}, {side}, 3] of these weights, not {actual:?}")]
+    ImageSize {
+        /// The architecture.
+        architecture: &'static str,
+        /// Pixels along a side.
+        side: usize,
+        /// The shape given.
+        actual: Vec<usize>,
+    },
+    /// A text whose tokens lack the end, at which CLIP reads its features.
+    #[error("{architecture}: the token ids in row {row} lack the end of the text, id {end}")]
+    NoEnd {
+        /// The architecture.
+        architecture: &'static str,
+        /// Row of the batch, from 0.
+        row: usize,
+        /// The end's id.
+        end: u32,
     },
     /// A token that the vocabulary does not have.
     #[error("token id {id} in row {row}, column {column}, is not in the vocabulary of {vocabulary}")]
@@ -369,6 +404,12 @@ pub enum Error {
         /// Row of the batch, from 0.
         row: usize,
     },
+    /// An image that cannot be prepared.
+    #[error("the image cannot be prepared")]
+    Image {
+        /// What is wrong with it.
+        source: squbed_frame::Error,
+    },
     /// A frame that cannot be prepared.
     #[error("frame {frame} of a clip cannot be prepared")]
     Frame {
@@ -395,6 +436,11 @@ pub fn fetch_remedy(models: &[impl AsRef<str>]) -> String {
 }
 
 impl Error {
+    /// An [`Error::Modality`] of this model.
+    pub(crate) fn modality(manifest: &Manifest, wanted: Modality) -> Self {
+        Self::Modality { name: manifest.name.clone(), takes: manifest.input.modality(), wanted }
+    }
+
     /// An [`Error::Io`] of this operation on this path.
     pub(crate) fn io(operation: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();

@@ -2,8 +2,9 @@
 //!
 //! A [`Manifest`] (`models/<name>/model.toml`) names a model's architecture, files, sources, licence, input
 //! and embedding. A [`ModelStore`] fetches and verifies the files and opens them as a
-//! [`TextEncoder`](squbed_tensor::TextEncoder) or a [`VideoEncoder`](squbed_tensor::VideoEncoder). The
-//! networks alone are in [`arch`]; [`load_arch`] gives one for a checkpoint without a manifest.
+//! [`TextEncoder`](squbed_tensor::TextEncoder), an [`ImageEncoder`](squbed_tensor::ImageEncoder) or a
+//! [`VideoEncoder`](squbed_tensor::VideoEncoder). The networks alone are in [`arch`]; [`load_arch`] gives one for a
+//! checkpoint without a manifest.
 //!
 //! Nothing here decodes video, and nothing that is fetched is run: archives are opened and pickles are read
 //! by [restricted readers](pickle).
@@ -15,6 +16,7 @@ mod checkpoint;
 mod digest;
 mod error;
 mod fetch;
+mod image_text;
 pub mod manifest;
 mod npy;
 pub mod pickle;
@@ -30,9 +32,10 @@ pub use checkpoint::{ConvertError, Converted, TensorInfo, read_checkpoint, tenso
 pub use digest::{Digest, DigestError, sha256, sha256_file};
 pub use error::{Error, fetch_remedy};
 pub use fetch::{FetchOptions, Fetched, Progress, SourceError, SourceFailure, hub_cache};
+pub use image_text::{ClipImages, ClipText, FrameMean};
 pub use manifest::{Architecture, Manifest, ManifestError, Modality};
 pub use npy::NpyError;
-pub use prepared::{Clips, Prepared, Tokens};
+pub use prepared::{Clips, Images, Prepared, Tokens};
 pub use store::{Broken, FileReport, FileState, ModelStore, Status, default_home};
 pub use text::{SentenceEncoder, WordEncoder, WordListError};
 pub use video::ClipEncoder;

@@ -44,6 +44,14 @@ pub struct Manifest {
 pub enum Architecture {
     /// Transformer encoder of text (Devlin et al. 2019, arXiv 1810.04805).
     Bert,
+    /// BERT with a bias by relative position (Song et al. 2020, arXiv 2004.09297).
+    Mpnet,
+    /// RoBERTa in many languages (Conneau et al. 2020, arXiv 1911.02116); RoBERTa itself is the same network.
+    XlmRoberta,
+    /// CLIP in the layout of the transformers library (Radford et al. 2021, arXiv 2103.00020).
+    Clip,
+    /// CLIP in the layout of OpenAI's code and of open_clip (Cherti et al. 2023, arXiv 2212.07143).
+    OpenClip,
     /// Inflated 3-D Inception (Carreira and Zisserman 2017, arXiv 1705.07750).
     I3d,
     /// S3D-G with a space-to-depth stem and a tower of words (Miech et al. 2020, arXiv 1912.06430).
@@ -63,6 +71,10 @@ pub enum Modality {
     Text,
     /// Video clips.
     Video,
+    /// Images.
+    Image,
+    /// Sentences, images, and video clips as their frames.
+    ImageText,
     /// Pairs of images.
     ImagePair,
 }
@@ -72,6 +84,8 @@ impl fmt::Display for Modality {
         f.write_str(match self {
             Self::Text => "text",
             Self::Video => "video clips",
+            Self::Image => "images",
+            Self::ImageText => "text, images and video clips",
             Self::ImagePair => "pairs of images",
         })
     }
@@ -101,6 +115,9 @@ pub enum Input {
         preprocessing: String,
         /// Longer sentences are cut here, special tokens included.
         max_tokens: usize,
+        /// What every sentence begins with, where the model wants it and its module files do not say so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        prompt: Option<String>,
     },
     /// Video clips.
     Video {
@@ -131,6 +148,25 @@ pub enum Input {
     ImagePair {
         /// Name and version of the preprocessing.
         preprocessing: String,
+    },
+    /// Sentences, images, and video clips as their frames.
+    ImageText {
+        /// Name and version of the preprocessing; part of an embedding's identity.
+        preprocessing: String,
+        /// Longer sentences are cut here, special tokens included.
+        max_tokens: usize,
+        /// Which frames of a video form the clip.
+        sampling: Sampling,
+        /// The shorter side is resized to this many pixels, and a square of this side cut from the centre, ...
+        side: usize,
+        /// ... with this filter, antialiased, ...
+        filter: Filter,
+        /// ... rounded by this rule; ...
+        crop_rule: CropRule,
+        /// ... and a byte x of a channel becomes `(x / 255 − mean) / std` in f32.
+        mean: [f32; 3],
+        /// See `mean`.
+        std: [f32; 3],
     },
 }
 
@@ -361,6 +397,15 @@ impl Manifest {
     }
 }
 
+const CLIP_MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
+const CLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
+/// Preprocessings of images whose names stand in caches, so that their steps may never change under them.
+const CLIP: [(&str, CropRule, [f32; 3], [f32; 3]); 3] = [
+    ("clip/1", CropRule::Floor, CLIP_MEAN, CLIP_STD),
+    ("open-clip/1", CropRule::RoundHalfEven, CLIP_MEAN, CLIP_STD),
+    ("open-clip-half/1", CropRule::RoundHalfEven, [0.5; 3], [0.5; 3]),
+];
+
 impl Input {
     /// What it is.
     pub(crate) fn modality(&self) -> Modality {
@@ -368,18 +413,36 @@ impl Input {
             Self::Text { .. } => Modality::Text,
             Self::Video { .. } => Modality::Video,
             Self::ImagePair { .. } => Modality::ImagePair,
+            Self::ImageText { .. } => Modality::ImageText,
         }
     }
 
     fn check(&self) -> Result<(), ManifestError> {
         match self {
-            Self::Text { max_tokens, .. } if *max_tokens < 3 => Err(value(
-                "input.max_tokens",
-                &max_tokens.to_string(),
-                "a sentence has two special tokens and a word",
-            )),
+            Self::Text { max_tokens, .. } | Self::ImageText { max_tokens, .. } if *max_tokens < 3 => {
+                Err(value(
+                    "input.max_tokens",
+                    &max_tokens.to_string(),
+                    "a sentence has two special tokens and a word",
+                ))
+            }
             Self::Video { shorter_side, crop, .. } if *crop == 0 || crop > shorter_side => {
                 Err(value("input.crop", &crop.to_string(), "a crop is at least 1 and at most `shorter_side`"))
+            }
+            Self::ImageText { side: 0, .. } => Err(value("input.side", "0", "an image has a pixel")),
+            Self::ImageText { mean, std, .. }
+                if !mean.iter().chain(std).all(|x| x.is_finite()) || std.contains(&0.0) =>
+            {
+                Err(value("input.std", &format!("{std:?}"), "mean and std are finite, std is not 0"))
+            }
+            Self::ImageText { preprocessing, filter, crop_rule, mean, std, .. }
+                if CLIP.iter().any(|(name, rule, clip_mean, clip_std)| {
+                    let same =
+                        (*filter, crop_rule, mean, std) == (Filter::Bicubic, rule, clip_mean, clip_std);
+                    name == preprocessing && !same
+                }) =>
+            {
+                Err(ManifestError::Preprocessing { name: preprocessing.clone() })
             }
             Self::Video { scale, offset, .. } if !(scale.is_finite() && offset.is_finite()) => {
                 Err(value("input.scale", &scale.to_string(), "scale and offset are finite"))

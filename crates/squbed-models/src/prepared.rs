@@ -10,6 +10,8 @@ use crate::{arch::i3d, error::Error, manifest::Modality};
 pub enum Prepared {
     /// For text.
     Tokens(Tokens),
+    /// For images.
+    Images(Images),
     /// For video.
     Clips(Clips),
 }
@@ -21,6 +23,10 @@ pub struct Tokens {
     mask: Option<Tensor>,
 }
 
+/// Images `[b, 3, h, w]` of finite f32, scaled as the network wants them.
+#[derive(Clone, Debug)]
+pub struct Images(Tensor);
+
 /// Clips `[b, 3, t, h, w]` of finite f32, scaled as the network wants them.
 #[derive(Clone, Debug)]
 pub struct Clips(Tensor);
@@ -30,6 +36,7 @@ impl Prepared {
     pub fn modality(&self) -> Modality {
         match self {
             Self::Tokens(_) => Modality::Text,
+            Self::Images(_) => Modality::Image,
             Self::Clips(_) => Modality::Video,
         }
     }
@@ -85,6 +92,29 @@ impl Tokens {
     }
 }
 
+impl Images {
+    /// Images `[b, 3, h, w]`; f64, f16 and bf16 are converted to f32.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Clips::new`].
+    pub fn new(x: &Tensor) -> Result<Self, Error> {
+        if !x.dtype().is_float() {
+            return Err(kind("images", "f32 (f64 is converted)", x));
+        }
+        if !matches!(x.dims(), [_, 3, _, _]) || x.elem_count() == 0 {
+            let expected = "images [b, 3, h, w], none of them 0";
+            return Err(Error::Input { architecture: "an image model", expected, actual: x.dims().to_vec() });
+        }
+        Ok(Self(finite("images", x)?))
+    }
+
+    /// The images, `[b, 3, h, w]`.
+    pub fn tensor(&self) -> &Tensor {
+        &self.0
+    }
+}
+
 impl Clips {
     /// Clips `[b, 3, t, h, w]`; f64, f16 and bf16 are converted to f32.
     ///
@@ -100,14 +130,7 @@ impl Clips {
             let expected = "clips [b, 3, t, h, w], none of them 0";
             return Err(Error::Input { architecture: "a video model", expected, actual: x.dims().to_vec() });
         }
-        let clips = x.to_dtype(DType::F32)?;
-        let numbers = clips.flatten_all()?.to_vec1::<f32>()?;
-        if let Some(at) = numbers.iter().position(|v| !v.is_finite()) {
-            // As it was before the conversion, which may have made it infinite.
-            let value = x.flatten_all()?.get(at)?.to_dtype(DType::F64)?.to_scalar::<f64>()?;
-            return Err(Error::NotFinite { position: position(at, x.dims()), value });
-        }
-        Ok(Self(clips))
+        Ok(Self(finite("clips", x)?))
     }
 
     /// The clips, `[b, 3, t, h, w]`.
@@ -127,6 +150,18 @@ impl Clips {
             )
         })
     }
+}
+
+/// The numbers in f32, each of them finite.
+fn finite(what: &'static str, x: &Tensor) -> Result<Tensor, Error> {
+    let converted = x.to_dtype(DType::F32)?;
+    let numbers = converted.flatten_all()?.to_vec1::<f32>()?;
+    if let Some(at) = numbers.iter().position(|v| !v.is_finite()) {
+        // As it was before the conversion, which may have made it infinite.
+        let value = x.flatten_all()?.get(at)?.to_dtype(DType::F64)?.to_scalar::<f64>()?;
+        return Err(Error::NotFinite { what, position: position(at, x.dims()), value });
+    }
+    Ok(converted)
 }
 
 /// Indices of the element at a row-major offset.

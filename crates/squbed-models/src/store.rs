@@ -8,13 +8,15 @@ use std::{
 };
 
 use candle_core::{DType, Device, Tensor};
-use squbed_tensor::{TextEncoder, VideoEncoder};
+use squbed_tensor::{ImageEncoder, TextEncoder, VideoEncoder};
 
 use crate::{
+    arch::bert::Family,
     bare::{Head, Network},
     digest::{Digest, sha256, sha256_file},
     error::Error,
     fetch::{FetchOptions, Fetched, Progress, fetch},
+    image_text::{self, ClipImages, ClipText, FrameMean},
     manifest::{Architecture, Input, Manifest, Modality, ModelFile},
     prepared::Prepared,
     text::{SentenceEncoder, WordEncoder},
@@ -22,32 +24,39 @@ use crate::{
     weights::Weights,
 };
 
+/// Manifests of the repository's folder `models`, by its names.
+macro_rules! built_in {
+    ($($name:literal),* $(,)?) => {
+        [$((
+            concat!("models/", $name, "/model.toml"),
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/", $name, "/model.toml")),
+        )),*]
+    };
+}
+
 /// The manifests that come with the program.
-const BUILT_IN: [(&str, &str); 6] = [
-    (
-        "models/all-MiniLM-L6-v2/model.toml",
-        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/all-MiniLM-L6-v2/model.toml")),
-    ),
-    (
-        "models/i3d-kinetics-400/model.toml",
-        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/i3d-kinetics-400/model.toml")),
-    ),
-    (
-        "models/lpips-alex/model.toml",
-        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/lpips-alex/model.toml")),
-    ),
-    (
-        "models/lpips-vgg/model.toml",
-        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/lpips-vgg/model.toml")),
-    ),
-    (
-        "models/s3d-kinetics-400/model.toml",
-        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/s3d-kinetics-400/model.toml")),
-    ),
-    (
-        "models/s3d-milnce/model.toml",
-        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/s3d-milnce/model.toml")),
-    ),
+const BUILT_IN: &[(&str, &str)] = &built_in![
+    "CLIP-ViT-B-16-laion2B-s34B-b88K",
+    "CLIP-ViT-B-32-laion2B-s34B-b79K",
+    "CLIP-ViT-H-14-laion2B-s32B-b79K",
+    "CLIP-ViT-L-14-laion2B-s32B-b82K",
+    "all-MiniLM-L6-v2",
+    "all-mpnet-base-v2",
+    "bge-base-en-v1.5",
+    "bge-small-en-v1.5",
+    "clip-vit-base-patch16",
+    "clip-vit-base-patch32",
+    "clip-vit-large-patch14",
+    "clip-vit-large-patch14-336",
+    "e5-small-v2",
+    "i3d-kinetics-400",
+    "lpips-alex",
+    "lpips-vgg",
+    "multilingual-e5-base",
+    "multilingual-e5-small",
+    "paraphrase-multilingual-MiniLM-L12-v2",
+    "s3d-kinetics-400",
+    "s3d-milnce",
 ];
 
 /// The known models and the place of their files, `<home>/models/<name>/`.
@@ -137,7 +146,7 @@ impl ModelStore {
     pub fn with_manifests(home: PathBuf, folders: &[PathBuf]) -> Result<Self, Error> {
         let home = std::path::absolute(&home).map_err(Error::io("find", &home))?;
         let mut known = BTreeMap::new();
-        for (file, text) in BUILT_IN {
+        for &(file, text) in BUILT_IN {
             let manifest = parse(Path::new(file), text)?;
             known.insert(manifest.name.clone(), Known { manifest, origin: None });
         }
@@ -239,7 +248,10 @@ impl ModelStore {
         if manifest.architecture == Architecture::S3dMilnce {
             return Ok(Box::new(WordEncoder::load(&self.open(manifest), device, dtype)?));
         }
-        Ok(Box::new(self.sentence_encoder(name, device, dtype)?))
+        Ok(match manifest.input {
+            Input::ImageText { .. } => Box::new(self.clip_text(name, device, dtype)?),
+            _ => Box::new(self.sentence_encoder(name, device, dtype)?),
+        })
     }
 
     /// [`text_encoder`](Self::text_encoder) by its own type, which gives token ids as well.
@@ -250,12 +262,13 @@ impl ModelStore {
         dtype: DType,
     ) -> Result<SentenceEncoder, Error> {
         let manifest = self.manifest(name)?;
-        match (&manifest.input, manifest.architecture) {
-            (Input::Text { .. }, Architecture::Bert) => {
-                SentenceEncoder::load(&self.open(manifest), device, dtype)
-            }
-            (input, _) => Err(modality(name, input.modality(), Modality::Text)),
-        }
+        let family = match (&manifest.input, manifest.architecture) {
+            (Input::Text { .. }, Architecture::Bert) => Family::Bert,
+            (Input::Text { .. }, Architecture::Mpnet) => Family::Mpnet,
+            (Input::Text { .. }, Architecture::XlmRoberta) => Family::XlmRoberta,
+            _ => return Err(Error::modality(manifest, Modality::Text)),
+        };
+        SentenceEncoder::load(&self.open(manifest), family, device, dtype)
     }
 
     /// The encoder of video clips of this name.
@@ -265,7 +278,33 @@ impl ModelStore {
         device: &Device,
         dtype: DType,
     ) -> Result<Box<dyn VideoEncoder>, Error> {
-        Ok(Box::new(self.clip_encoder(name, device, dtype)?))
+        let manifest = self.manifest(name)?;
+        Ok(match &manifest.input {
+            Input::ImageText { sampling, .. } => {
+                Box::new(FrameMean::new(self.clip_images(name, device, dtype)?, sampling.clone()))
+            }
+            _ => Box::new(self.clip_encoder(name, device, dtype)?),
+        })
+    }
+
+    /// The encoder of images of this name.
+    pub fn image_encoder(
+        &self,
+        name: &str,
+        device: &Device,
+        dtype: DType,
+    ) -> Result<Box<dyn ImageEncoder>, Error> {
+        Ok(Box::new(self.clip_images(name, device, dtype)?))
+    }
+
+    /// The images' side of a model for images and texts, by its own type.
+    pub fn clip_images(&self, name: &str, device: &Device, dtype: DType) -> Result<ClipImages, Error> {
+        ClipImages::load(&self.open(self.manifest(name)?), device, dtype)
+    }
+
+    /// The texts' side of a model for images and texts, by its own type, which gives token ids as well.
+    pub fn clip_text(&self, name: &str, device: &Device, dtype: DType) -> Result<ClipText, Error> {
+        ClipText::load(&self.open(self.manifest(name)?), device, dtype)
     }
 
     /// [`video_encoder`](Self::video_encoder) by its own type.
@@ -273,7 +312,7 @@ impl ModelStore {
         let manifest = self.manifest(name)?;
         match &manifest.input {
             Input::Video { .. } => ClipEncoder::load(&self.open(manifest), device, dtype),
-            input => Err(modality(name, input.modality(), Modality::Video)),
+            _ => Err(Error::modality(manifest, Modality::Video)),
         }
     }
 
@@ -299,12 +338,18 @@ impl ModelStore {
         let manifest = self.manifest(name)?;
         let architecture = manifest.architecture;
         if !architecture.takes(input.modality()) {
-            return Err(modality(name, architecture.modality(), input.modality()));
+            let (takes, wanted) = (architecture.modality(), input.modality());
+            return Err(Error::Modality { name: name.to_owned(), takes, wanted });
         }
         architecture.check_head(head)?;
         match (architecture, input) {
-            (Architecture::Bert, Prepared::Tokens(tokens)) => {
-                self.sentence_encoder(name, device, dtype)?.encode_tokens(tokens, head)
+            (
+                Architecture::Bert | Architecture::Mpnet | Architecture::XlmRoberta,
+                Prepared::Tokens(tokens),
+            ) => self.sentence_encoder(name, device, dtype)?.encode_tokens(tokens, head),
+            (Architecture::Clip | Architecture::OpenClip, _) => {
+                let clip = image_text::network(&self.open(manifest), device, dtype)?;
+                Network::Clip(Box::new(clip)).forward_tensor(input, head)
             }
             _ => {
                 let weights = Weights::new(self.open(manifest).read("model.safetensors")?)?;
@@ -361,12 +406,12 @@ pub(crate) struct Content {
 }
 
 impl Opened<'_> {
-    pub(crate) fn read(&self, path: &'static str) -> Result<Content, Error> {
+    pub(crate) fn read(&self, path: &str) -> Result<Content, Error> {
         let model = &self.manifest.name;
         let architecture = self.manifest.architecture.name();
         let file = self.manifest.file(path).ok_or_else(|| Error::Incomplete {
             model: model.clone(),
-            file: path,
+            file: path.to_owned(),
             architecture,
         })?;
         let path = self.folder.join(path);
@@ -426,8 +471,4 @@ fn model_folders(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     }
     folders.sort();
     Ok(folders)
-}
-
-fn modality(name: &str, takes: Modality, wanted: Modality) -> Error {
-    Error::Modality { name: name.to_owned(), takes, wanted }
 }

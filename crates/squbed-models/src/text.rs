@@ -1,24 +1,22 @@
 //! Encoders of sentences: tokenizer, network, pooling.
 //!
-//! Reimers and Gurevych, *Sentence-BERT* (EMNLP 2019, arXiv 1908.10084). Which pooling, whether the result
-//! is normalised, and where a sentence is cut is read from the module files of the sentence-transformers
-//! library that the model comes with.
+//! Reimers and Gurevych, *Sentence-BERT* (EMNLP 2019, arXiv 1908.10084). Which pooling, whether a linear map and a
+//! normalisation follow, what a sentence begins with, and where it is cut is read from the module files of the
+//! sentence-transformers library that the model comes with.
 
 mod batches;
 mod modules;
+mod tokenizer;
 mod words;
 
 pub use words::{WordEncoder, WordListError};
 
-use std::path::PathBuf;
-
-use candle_core::{D, DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use squbed_core::EncoderIdentity;
 use squbed_tensor::{EncodeError, TextEncoder};
-use tokenizers::{Encoding, Tokenizer, TruncationParams};
 
 use crate::{
-    arch::bert::{Bert, BertConfig, masked_mean},
+    arch::bert::{Bert, BertConfig, Family},
     bare::Head,
     error::{Error, encode_error},
     manifest::{Input, Modality},
@@ -26,46 +24,51 @@ use crate::{
     store::Opened,
     weights::Weights,
 };
-use modules::{Modules, Pooling};
+pub(crate) use batches::each as each_batch;
+use modules::Modules;
+pub(crate) use tokenizer::{ModelTokenizer, padded};
 
 /// A sentence encoder after Sentence-BERT.
 pub struct SentenceEncoder {
     identity: EncoderIdentity,
-    tokenizer: Tokenizer,
-    tokenizer_file: PathBuf,
+    tokenizer: ModelTokenizer,
     bert: Bert,
     modules: Modules,
+    /// What every sentence begins with; may be empty.
+    prompt: String,
 }
 
 impl SentenceEncoder {
-    pub(crate) fn load(model: &Opened<'_>, device: &Device, dtype: DType) -> Result<Self, Error> {
-        let Input::Text { preprocessing, max_tokens } = &model.manifest.input else {
-            let name = model.manifest.name.clone();
-            return Err(Error::Modality { name, takes: Modality::Video, wanted: Modality::Text });
+    pub(crate) fn load(
+        model: &Opened<'_>,
+        family: Family,
+        device: &Device,
+        dtype: DType,
+    ) -> Result<Self, Error> {
+        let Input::Text { preprocessing, max_tokens, prompt } = &model.manifest.input else {
+            return Err(Error::modality(model.manifest, Modality::Text));
         };
-        let modules = Modules::read(model)?;
         let config = model.read("config.json")?;
-        let bert_config = BertConfig::parse(&config.path, &config.bytes)?;
+        let bert_config = BertConfig::parse(family, &config.path, &config.bytes)?;
+        let modules = Modules::read(model, bert_config.hidden_size, device)?;
         let refuse = |field, value: usize, expected| {
             let value = value.to_string();
             Err(Error::Config { file: config.path.clone(), field, value, expected })
         };
-        if modules.max_tokens != *max_tokens || bert_config.max_position_embeddings < *max_tokens {
-            return refuse("max_seq_length", modules.max_tokens, "the manifest's `max_tokens` is another");
+        if let Some(tokens) = modules.max_tokens.filter(|tokens| tokens != max_tokens) {
+            return refuse("max_seq_length", tokens, "the manifest's `max_tokens` is another");
         }
-        if bert_config.hidden_size != model.manifest.embedding.width {
-            return refuse(
-                "hidden_size",
-                bert_config.hidden_size,
-                "the manifest's `embedding.width` is another",
-            );
+        if bert_config.longest(family) < *max_tokens {
+            let given = bert_config.max_position_embeddings;
+            return refuse("max_position_embeddings", given, "the manifest's `max_tokens` is more");
         }
-
-        let tokenizer_content = model.read("tokenizer.json")?;
-        let tokenizer_file = tokenizer_content.path;
-        let tokenizer = tokenizer(&tokenizer_content.bytes, *max_tokens)
-            .map_err(|source| Error::Tokenizer { file: tokenizer_file.clone(), source })?;
-
+        if modules.width != model.manifest.embedding.width {
+            return refuse("hidden_size", modules.width, "the manifest's `embedding.width` is another");
+        }
+        let mut tokenizer = ModelTokenizer::load(model, *max_tokens, bert_config.vocab_size)?;
+        if modules.lower_case {
+            tokenizer.lower_case()?;
+        }
         let weights = Weights::new(model.read("model.safetensors")?)?;
         let identity = EncoderIdentity {
             name: model.manifest.name.clone(),
@@ -74,92 +77,48 @@ impl SentenceEncoder {
             sampling: String::new(),
             head: "embedding".to_owned(),
             dtype: dtype.as_str().to_owned(),
-            dim: bert_config.hidden_size,
+            dim: modules.width,
         };
-        let bert = weights.all_of(|| Bert::load(&weights, &bert_config, device, dtype))?;
-        Ok(Self { identity, tokenizer, tokenizer_file, bert, modules })
+        let bert = weights.all_of(|| Bert::load(family, &weights, &bert_config, device, dtype))?;
+        let prompt = prompt.clone().or_else(|| modules.prompt.clone()).unwrap_or_default();
+        Ok(Self { identity, tokenizer, bert, modules, prompt })
     }
 
     /// Embeddings `[b, d]` in f32 of the sentences, in their order.
     ///
     /// Sentences of similar length share a batch, so that little of it is padding.
     pub fn encode(&self, texts: &[&str]) -> Result<Tensor, Error> {
-        let encodings = self.tokenize(texts)?;
-        let lengths: Vec<usize> = encodings.iter().map(Encoding::len).collect();
-        let mut rows: Vec<Option<Tensor>> = vec![None; texts.len()];
-        for batch in batches::similar(&lengths) {
-            let embedded = self.encode_batch(batch.iter().map(|&i| &encodings[i]))?;
-            for (row, &i) in batch.iter().enumerate() {
-                rows[i] = Some(embedded.narrow(0, row, 1)?);
-            }
-        }
-        // Every sentence was in one batch.
-        let rows: Vec<Tensor> = rows.into_iter().flatten().collect();
-        if rows.is_empty() {
-            return Ok(Tensor::zeros((0, self.identity.dim), DType::F32, &Device::Cpu)?);
-        }
-        Ok(Tensor::cat(&rows, 0)?)
+        let ids = self.tokenize(texts)?;
+        let padding = self.bert.padding();
+        each_batch(&ids, self.identity.dim, |rows| {
+            let (ids, mask) = padded(rows, padding)?;
+            self.encode_ids(&ids, mask.as_ref())
+        })
     }
 
-    /// Token ids of a sentence, special tokens included, cut at the model's limit.
+    /// Token ids of a sentence, the prompt and special tokens included, cut at the model's limit.
     pub fn token_ids(&self, text: &str) -> Result<Vec<u32>, Error> {
-        Ok(self.tokenize(&[text])?.iter().flat_map(|encoding| encoding.get_ids().to_vec()).collect())
+        Ok(self.tokenize(&[text])?.concat())
     }
 
-    fn tokenize(&self, texts: &[&str]) -> Result<Vec<Encoding>, Error> {
-        self.tokenizer
-            .encode_batch(texts.to_vec(), true)
-            .map_err(|source| Error::Tokenizer { file: self.tokenizer_file.clone(), source })
-    }
-
-    fn encode_batch<'e>(
-        &self,
-        encodings: impl ExactSizeIterator<Item = &'e Encoding> + Clone,
-    ) -> Result<Tensor, Error> {
-        let rows = encodings.len();
-        let longest = encodings.clone().map(Encoding::len).max().unwrap_or(0);
-        let padded = encodings.clone().any(|e| e.len() < longest);
-        let (mut ids, mut mask) = (vec![0u32; rows * longest], vec![0u8; rows * longest]);
-        for (row, encoding) in encodings.enumerate() {
-            let at = row * longest..row * longest + encoding.len();
-            ids[at.clone()].copy_from_slice(encoding.get_ids());
-            mask[at].fill(1);
+    fn tokenize(&self, texts: &[&str]) -> Result<Vec<Vec<u32>>, Error> {
+        if self.prompt.is_empty() {
+            return self.tokenizer.encode(texts);
         }
-        let ids = Tensor::from_vec(ids, (rows, longest), &Device::Cpu)?;
-        let mask = padded.then(|| Tensor::from_vec(mask, (rows, longest), &Device::Cpu)).transpose()?;
-        self.normalised(self.pooled(&ids, mask.as_ref())?)
+        let texts: Vec<String> = texts.iter().map(|text| format!("{}{text}", self.prompt)).collect();
+        self.tokenizer.encode(&texts.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// Embeddings `[b, d]` in f32 of token ids `[b, l]` with an optional mask `[b, l]`, 1 for a token.
+    pub fn encode_ids(&self, ids: &Tensor, mask: Option<&Tensor>) -> Result<Tensor, Error> {
+        self.modules.embed(&self.bert.forward(ids, mask)?, mask, Head::Embedding)
     }
 
     /// Embeddings `[b, d]` in f32 of token ids, as the module files say; without the normalisation that they may
     /// end with where `head` is [`Head::Features`].
     pub(crate) fn encode_tokens(&self, tokens: &Tokens, head: Head) -> Result<Tensor, Error> {
-        let pooled = self.pooled(tokens.ids(), tokens.mask())?;
-        if head == Head::Features { Ok(pooled) } else { self.normalised(pooled) }
+        self.modules.embed(&self.bert.forward(tokens.ids(), tokens.mask())?, tokens.mask(), head)
     }
-
-    fn pooled(&self, ids: &Tensor, mask: Option<&Tensor>) -> Result<Tensor, Error> {
-        let hidden = self.bert.forward(ids, mask)?;
-        match self.modules.pooling {
-            Pooling::Mean => masked_mean(&hidden, mask),
-            Pooling::Cls => Ok(hidden.narrow(1, 0, 1)?.squeeze(1)?.to_dtype(DType::F32)?),
-        }
-    }
-
-    fn normalised(&self, pooled: Tensor) -> Result<Tensor, Error> {
-        if !self.modules.normalize {
-            return Ok(pooled);
-        }
-        let norm = pooled.sqr()?.sum_keepdim(D::Minus1)?.sqrt()?;
-        Ok(pooled.broadcast_div(&norm)?)
-    }
-}
-
-/// The tokenizer without the padding and with the truncation of its own that its file may carry.
-fn tokenizer(bytes: &[u8], max_tokens: usize) -> tokenizers::Result<Tokenizer> {
-    let mut tokenizer = Tokenizer::from_bytes(bytes)?;
-    tokenizer.with_padding(None);
-    tokenizer.with_truncation(Some(TruncationParams { max_length: max_tokens, ..Default::default() }))?;
-    Ok(tokenizer)
 }
 
 impl TextEncoder for SentenceEncoder {

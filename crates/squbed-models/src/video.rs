@@ -10,7 +10,7 @@ use crate::{
     arch::VideoNetwork,
     bare::{Head, by_clips},
     error::{Error, encode_error},
-    manifest::{CropRule, Filter, Input, Modality, Normalise},
+    manifest::{Input, Modality, Normalise},
     store::Opened,
     weights::Weights,
 };
@@ -58,16 +58,9 @@ impl ClipEncoder {
             sampling: sampling.clone(),
             shorter_side: *shorter_side,
             square: *square,
-            filter: match filter {
-                Filter::Bilinear => squbed_frame::Filter::Bilinear,
-                Filter::BilinearNoAntialias => squbed_frame::Filter::BilinearNoAntialias,
-                Filter::Bicubic => squbed_frame::Filter::Bicubic,
-            },
+            filter: (*filter).into(),
             crop: *crop,
-            crop_rule: match crop_rule {
-                CropRule::Floor => squbed_frame::CropRule::Floor,
-                CropRule::RoundHalfEven => squbed_frame::CropRule::RoundHalfEven,
-            },
+            crop_rule: (*crop_rule).into(),
             values: (0..=u8::MAX).map(|byte| value(byte, *scale, *offset, normalise.as_ref())).collect(),
         };
         let weights = Weights::new(model.read("model.safetensors")?)?;

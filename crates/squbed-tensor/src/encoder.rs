@@ -1,7 +1,7 @@
 //! What an encoder is.
 
 use candle_core::Tensor;
-use squbed_core::{BoxError, Clip, EncoderIdentity, Sampling};
+use squbed_core::{BoxError, Clip, EncoderIdentity, Frame, Sampling};
 
 /// Why an encoder failed.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +30,31 @@ pub trait TextEncoder: Send {
     ///
     /// A text that cannot be tokenised, or a device that fails.
     fn embed(&self, texts: &[&str]) -> Result<Tensor, EncodeError>;
+}
+
+/// Images to embeddings.
+pub trait ImageEncoder: Send + Sync {
+    /// Everything that decides an embedding's value besides its image.
+    fn identity(&self) -> &EncoderIdentity;
+
+    /// Numbers in an embedding.
+    fn dim(&self) -> usize {
+        self.identity().dim
+    }
+
+    /// An image of any size, `[h, w, 3]`, resized, cropped and scaled.
+    ///
+    /// # Errors
+    ///
+    /// An image that the model cannot take.
+    fn preprocess(&self, image: &Frame) -> Result<Tensor, EncodeError>;
+
+    /// `[b, h, w, 3]` to `[b, d]` f32.
+    ///
+    /// # Errors
+    ///
+    /// Another shape, or a device that fails.
+    fn embed(&self, batch: &Tensor) -> Result<Tensor, EncodeError>;
 }
 
 /// Clips to embeddings.

@@ -2,8 +2,8 @@
 //!
 //! Candle has no 3-D convolution or pooling, no eigendecomposition and no batched fit. Here they are: [`Conv3d`],
 //! [`max_pool3d`] and [`avg_pool3d`] on channels-last video tensors `[b, t, h, w, c]`, [`group_statistics`] of
-//! many groups of embeddings at once, and a [`pca`] whose basis can be kept. The traits [`TextEncoder`] and
-//! [`VideoEncoder`] are what every encoder of the project is.
+//! many groups of embeddings at once, and a [`pca`] whose basis can be kept. The traits [`TextEncoder`],
+//! [`ImageEncoder`] and [`VideoEncoder`] are what every encoder of the project is.
 //!
 //! Nothing here knows a model by name. What has a kernel of its own on the CPU is plain Candle elsewhere.
 
@@ -18,7 +18,7 @@ mod statistics;
 
 pub use candle_core::{DType, Device, Tensor};
 pub use conv::{Conv3d, conv3d};
-pub use encoder::{EncodeError, TextEncoder, VideoEncoder};
+pub use encoder::{EncodeError, ImageEncoder, TextEncoder, VideoEncoder};
 pub use error::{CandleError, Error, Result};
 pub use padding::Padding3d;
 pub use pool::{avg_pool3d, max_pool3d};

@@ -1,5 +1,7 @@
 //! Embeddings of prompts and videos, computed once and kept in a cache.
 
+mod images;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
@@ -11,6 +13,8 @@ use rayon::prelude::*;
 use squbed_core::{Clip, EncoderIdentity, Task};
 use squbed_store::{EmbeddingCache, EmbeddingRow, Failure, NpyData};
 use squbed_tensor::{TextEncoder, VideoEncoder};
+
+pub use images::embed_images;
 
 use crate::{
     baseline,

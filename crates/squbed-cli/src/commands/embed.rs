@@ -1,4 +1,4 @@
-//! `squbed embed`: texts, videos or ready tensors to embeddings.
+//! `squbed embed`: texts, images, videos or ready tensors to embeddings.
 
 use std::{
     io::Read,
@@ -8,8 +8,8 @@ use std::{
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use squbed::{
-    embed::{embed_videos, read_tensor, to_rows},
-    models::{Architecture, Clips, Modality, ModelStore, Prepared, Tokens, load_arch},
+    embed::{embed_images, embed_videos, read_tensor, to_rows},
+    models::{Architecture, Clips, Images, Modality, ModelStore, Prepared, Tokens, load_arch},
     progress::Progress,
     store::{NpyArray, NpyData, write_npy},
 };
@@ -20,6 +20,8 @@ use crate::{Common, Done, progress::Bars};
 pub(crate) enum Embed {
     /// One sentence a line on stdin; blank lines are embedded too.
     Text(Text),
+    /// Picture files (PNG, JPEG, BMP, WebP).
+    Image(Image),
     /// Video files.
     Video(Video),
 }
@@ -30,22 +32,24 @@ struct Encoder {
     /// A model that `squbed models list` names.
     #[arg(long, required_unless_present = "arch", conflicts_with = "arch")]
     model: Option<String>,
-    /// An architecture for weights of your own: bert, i3d, s3d-milnce or s3d-kinetics. Needs --weights and --tensor.
+    /// An architecture for weights of your own: bert, mpnet, xlm-roberta, clip, open-clip, i3d, s3d-milnce or
+    /// s3d-kinetics. Needs --weights and --tensor.
     #[arg(long, requires = "weights", requires = "tensor")]
     arch: Option<String>,
     /// Weights of --arch, a safetensors file.
     #[arg(long, requires = "arch")]
     weights: Option<PathBuf>,
-    /// The checkpoint's config.json, where the architecture needs it.
+    /// The checkpoint's config.json (open_clip's for open-clip), where the architecture needs it.
     #[arg(long, requires = "arch")]
     config: Option<PathBuf>,
-    /// Already preprocessed input in place of text or files, a .npy file: clips [B,3,T,H,W] of finite f32 (f64 is
-    /// converted), or token ids [B,L] i64. I3D averages over windows that take 9 frames of 193×193; of a smaller
-    /// clip they are cut to what is there, and a warning says so.
+    /// Already preprocessed input in place of text or files, a .npy file: images [B,3,H,W] or clips [B,3,T,H,W] of finite
+    /// f32 (f64 is converted), or token ids [B,L] i64. I3D averages over windows that take 9 frames of 193×193; of a
+    /// smaller clip they are cut to what is there, and a warning says so.
     #[arg(long)]
     tensor: Option<PathBuf>,
-    /// Output of --tensor. bert: embedding (of a --model what its module files say, of an --arch the mean over the
-    /// mask, not normalised) or features (the same before any normalisation). i3d and s3d-kinetics: embedding, features
+    /// Output of --tensor. bert, mpnet, xlm-roberta: embedding (of a --model what its module files say, of an --arch the
+    /// mean over the mask, not normalised) or features (the same before a final normalisation). clip, open-clip:
+    /// embedding (projected, normalised) or features (projected). i3d and s3d-kinetics: embedding, features
     /// and pooled (all three the 1024 pooled features), mixed_5c (the mean of that layer) or logits. s3d-milnce:
     /// embedding (512), features, pooled and mixed_5c (1024); of token ids embedding alone.
     #[arg(long, default_value = "embedding", requires = "tensor")]
@@ -68,6 +72,18 @@ pub(crate) struct Text {
 }
 
 #[derive(Args)]
+pub(crate) struct Image {
+    #[command(flatten)]
+    encoder: Encoder,
+    /// Picture files, in the order of the output's rows.
+    #[arg(conflicts_with = "tensor")]
+    files: Vec<PathBuf>,
+    /// Pictures a batch.
+    #[arg(long, default_value_t = 16, conflicts_with = "tensor")]
+    batch: usize,
+}
+
+#[derive(Args)]
 pub(crate) struct Video {
     #[command(flatten)]
     encoder: Encoder,
@@ -86,6 +102,7 @@ impl Embed {
     pub(crate) fn run(self, common: &Common) -> anyhow::Result<Done> {
         match self {
             Self::Text(text) => text.run(common),
+            Self::Image(image) => image.run(common),
             Self::Video(video) => video.run(common),
         }
     }
@@ -110,7 +127,7 @@ impl Encoder {
         };
         let architecture: Architecture = architecture.map_err(squbed::Error::from)?;
         if !architecture.takes(wanted) {
-            let command = if wanted == Modality::Text { "video" } else { "text" };
+            let command = if architecture.takes(Modality::Text) { "text" } else { "video" };
             bail!(
                 "`{}` takes {}, not {wanted}; use `squbed embed {command}`",
                 self.model.as_deref().unwrap_or(architecture.name()),
@@ -152,6 +169,10 @@ impl Encoder {
 fn prepared(tensor: &Path, mask: Option<&Path>, modality: Modality) -> anyhow::Result<Prepared> {
     let x = read_tensor(tensor)?;
     let of_tensor = || format!("{} cannot be embedded", tensor.display());
+    if modality == Modality::Image {
+        let images = Images::new(&x).map_err(squbed::Error::from).with_context(of_tensor)?;
+        return Ok(Prepared::Images(images));
+    }
     if modality == Modality::Video {
         let clips = Clips::new(&x).map_err(squbed::Error::from).with_context(of_tensor)?;
         return Ok(Prepared::Clips(clips));
@@ -200,6 +221,35 @@ impl Text {
         bars.end();
         write_rows(&self.encoder.out, &rows)?;
         Ok(Done::Whole)
+    }
+}
+
+impl Image {
+    fn run(self, common: &Common) -> anyhow::Result<Done> {
+        if let Some(tensor) = &self.encoder.tensor {
+            return self.encoder.embed_tensor(tensor, None, Modality::Image, common);
+        }
+        if self.files.is_empty() {
+            bail!("no picture files are given; name one at least");
+        }
+        let (device, dtype) = super::place(common)?;
+        let name = self.encoder.name()?;
+        let encoder = ModelStore::new(None)
+            .and_then(|store| store.image_encoder(name, &device, dtype))
+            .map_err(squbed::Error::from)?;
+        let bars = Bars::new(common.quiet);
+        let paths: Vec<&Path> = self.files.iter().map(PathBuf::as_path).collect();
+        let (embeddings, work) = embed_images(&paths, &*encoder, self.batch, &bars)?;
+        if work.computed == 0 {
+            super::record_failures(parent(&self.encoder.out), &["embed"], &paths, &work.failures, &bars)?;
+            bail!("none of the {} image(s) could be embedded: {}", paths.len(), work.failures[0].error);
+        }
+        // A row stands for each file, so that rows and files stay in step: NaN where one failed.
+        let missing = vec![f32::NAN; encoder.dim()];
+        let rows: Vec<Vec<f32>> =
+            embeddings.into_iter().map(|row| row.unwrap_or_else(|| missing.clone())).collect();
+        write_rows(&self.encoder.out, &rows)?;
+        super::record_failures(parent(&self.encoder.out), &["embed"], &paths, &work.failures, &bars)
     }
 }
 

@@ -165,3 +165,17 @@ fn half_precision_on_the_cpu_is_refused_with_reason_and_remedy() {
         assert!(message.contains("--dtype f32"), "{message}");
     }
 }
+
+#[test]
+fn pictures_need_a_model_for_pictures() {
+    let embed = |arguments: &[&str]| failure(&[&["embed", "image", "--out", "y.npy"], arguments].concat());
+    let (code, message) = embed(&["--model", "all-MiniLM-L6-v2", "p.png"]);
+    assert!(code == 1 && message.contains("takes text, not images"), "{message}");
+    let (code, message) = embed(&["--model", "clip-vit-base-patch32"]);
+    assert!(code == 1 && message.contains("no picture files"), "{message}");
+    let (code, message) =
+        embed(&["--arch", "siglip", "--weights", "w.safetensors", "--tensor", "nowhere.npy"]);
+    assert!(code == 1 && message.contains("no architecture `siglip`"), "{message}");
+    let (code, message) = embed(&["--arch", "clip", "--weights", "w.safetensors", "--tensor", "nowhere.npy"]);
+    assert!(code == 1 && message.contains("nowhere.npy"), "{message}");
+}

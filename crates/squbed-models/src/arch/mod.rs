@@ -1,11 +1,19 @@
 //! The networks, free of files, tokenizers and preprocessing.
 
 pub mod bert;
+pub mod clip;
 pub mod i3d;
 pub mod inception;
+mod layers;
+mod pooling;
 pub mod s3d_kinetics;
 pub mod s3d_milnce;
 pub mod tower;
+mod transformer;
+
+pub use layers::Activation;
+pub(crate) use layers::{Linear, unit_rows};
+pub use pooling::Pooling;
 
 use candle_core::{DType, Device, Tensor};
 
@@ -18,12 +26,25 @@ use crate::{
 
 impl Architecture {
     /// Those that give embeddings.
-    pub const EMBEDDERS: [Self; 4] = [Self::Bert, Self::I3d, Self::S3dMilnce, Self::S3dKinetics];
+    pub const EMBEDDERS: [Self; 8] = [
+        Self::Bert,
+        Self::Mpnet,
+        Self::XlmRoberta,
+        Self::Clip,
+        Self::OpenClip,
+        Self::I3d,
+        Self::S3dMilnce,
+        Self::S3dKinetics,
+    ];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Bert => "bert",
+            Self::Mpnet => "mpnet",
+            Self::XlmRoberta => "xlm-roberta",
+            Self::Clip => "clip",
+            Self::OpenClip => "open-clip",
             Self::I3d => "i3d",
             Self::S3dMilnce => "s3d-milnce",
             Self::S3dKinetics => "s3d-kinetics",
@@ -35,7 +56,8 @@ impl Architecture {
     /// What it takes; `s3d-milnce` takes text as well, see [`takes`](Self::takes).
     pub fn modality(self) -> Modality {
         match self {
-            Self::Bert => Modality::Text,
+            Self::Bert | Self::Mpnet | Self::XlmRoberta => Modality::Text,
+            Self::Clip | Self::OpenClip => Modality::ImageText,
             Self::I3d | Self::S3dMilnce | Self::S3dKinetics => Modality::Video,
             Self::Alexnet | Self::Vgg16 => Modality::ImagePair,
         }
@@ -43,14 +65,21 @@ impl Architecture {
 
     /// Whether it takes such an input.
     pub fn takes(self, modality: Modality) -> bool {
-        self.modality() == modality || (self == Self::S3dMilnce && modality == Modality::Text)
+        match (self.modality(), modality) {
+            (own, other) if own == other => true,
+            (Modality::ImageText, Modality::Text | Modality::Image | Modality::Video) => true,
+            (_, Modality::Text) => self == Self::S3dMilnce,
+            _ => false,
+        }
     }
 
     /// The outputs it has.
     pub fn heads(self) -> &'static [Head] {
         use Head::{Embedding, Features, Logits, Mixed5c, Pooled};
         match self {
-            Self::Bert => &[Embedding, Features],
+            Self::Bert | Self::Mpnet | Self::XlmRoberta | Self::Clip | Self::OpenClip => {
+                &[Embedding, Features]
+            }
             Self::I3d | Self::S3dKinetics => &[Embedding, Features, Logits, Pooled, Mixed5c],
             Self::S3dMilnce => &[Embedding, Features, Pooled, Mixed5c],
             // They are the metric's inside and give no embedding.
@@ -92,7 +121,7 @@ impl Architecture {
             Self::I3d => Box::new(i3d::I3d::load(weights, device, dtype)?),
             Self::S3dMilnce => Box::new(s3d_milnce::S3dMilNce::load(weights, device, dtype)?),
             Self::S3dKinetics => Box::new(s3d_kinetics::S3dKinetics::load(weights, device, dtype)?),
-            Self::Bert | Self::Alexnet | Self::Vgg16 => {
+            _ => {
                 let name = self.name().to_owned();
                 return Err(Error::Modality { name, takes: self.modality(), wanted: Modality::Video });
             }

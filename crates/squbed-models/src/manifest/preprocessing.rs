@@ -14,6 +14,25 @@ pub struct Normalise {
     pub std: [f64; 3],
 }
 
+impl From<Filter> for squbed_frame::Filter {
+    fn from(filter: Filter) -> Self {
+        match filter {
+            Filter::Bilinear => Self::Bilinear,
+            Filter::BilinearNoAntialias => Self::BilinearNoAntialias,
+            Filter::Bicubic => Self::Bicubic,
+        }
+    }
+}
+
+impl From<CropRule> for squbed_frame::CropRule {
+    fn from(rule: CropRule) -> Self {
+        match rule {
+            CropRule::Floor => Self::Floor,
+            CropRule::RoundHalfEven => Self::RoundHalfEven,
+        }
+    }
+}
+
 impl Input {
     /// These names stand with embeddings in caches, so that their steps may never change.
     pub(super) fn is_as_known(&self, preprocessing: &str) -> bool {

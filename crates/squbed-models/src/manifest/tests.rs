@@ -96,4 +96,14 @@ fn a_known_preprocessing_cannot_change() {
     );
     assert!(Manifest::parse(&i3d.replace("bilinear", "bicubic").replace("i3d/1", "mine/1")).is_ok());
     assert!(message(&i3d.replace("crop = 224", "crop = 500")).contains("at most `shorter_side`"));
+
+    let clip =
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/clip-vit-base-patch32/model.toml"));
+    assert!(Manifest::parse(clip).is_ok());
+    for (from, to) in [("floor", "round-half-even"), ("0.48145466", "0.5"), ("bicubic", "bilinear")] {
+        let text = message(&clip.replace(from, to));
+        assert!(text.contains("preprocessing `clip/1` is defined otherwise"), "{text}");
+    }
+    assert!(message(&clip.replace("side = 224", "side = 0")).contains("an image has a pixel"));
+    assert!(message(&clip.replace("0.26862954", "0.0")).contains("std is not 0"));
 }

@@ -1,13 +1,40 @@
 //! Batches of sentences of similar length.
 
+use candle_core::{DType, Device, Tensor};
+
+use crate::error::Error;
+
 /// Sentences in one batch.
 const ROWS: usize = 32;
 /// At most this part of a batch's tokens may be padding: 1 / 8.
 const PADDING: usize = 8;
 
+/// Embeddings `[b, dim]` of token ids in their order, computed in batches of similar length.
+pub(crate) fn each(
+    ids: &[Vec<u32>],
+    dim: usize,
+    embed: impl Fn(&[&[u32]]) -> Result<Tensor, Error>,
+) -> Result<Tensor, Error> {
+    let lengths: Vec<usize> = ids.iter().map(Vec::len).collect();
+    let mut rows: Vec<Option<Tensor>> = vec![None; ids.len()];
+    for batch in similar(&lengths) {
+        let texts: Vec<&[u32]> = batch.iter().map(|&i| ids[i].as_slice()).collect();
+        let embedded = embed(&texts)?;
+        for (row, &i) in batch.iter().enumerate() {
+            rows[i] = Some(embedded.narrow(0, row, 1)?);
+        }
+    }
+    // Every text was in one batch.
+    let rows: Vec<Tensor> = rows.into_iter().flatten().collect();
+    if rows.is_empty() {
+        return Ok(Tensor::zeros((0, dim), DType::F32, &Device::Cpu)?);
+    }
+    Ok(Tensor::cat(&rows, 0)?)
+}
+
 /// Splits positions of `lengths` into batches. Each position stands in one; padded to its longest, a batch
 /// has at most an eighth of padding. The result depends on the lengths alone.
-pub(super) fn similar(lengths: &[usize]) -> Vec<Vec<usize>> {
+fn similar(lengths: &[usize]) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..lengths.len()).collect();
     order.sort_by_key(|&i| lengths[i]);
     let mut batches: Vec<Vec<usize>> = Vec::new();
