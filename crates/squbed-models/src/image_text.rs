@@ -110,7 +110,7 @@ impl ClipText {
         Ok(Self {
             identity: files.identity(model.manifest, preprocessing, "text", dtype),
             tokenizer,
-            tower: TextTower::load(&files.weights, &files.config, device, dtype)?,
+            tower: TextTower::load_alone(&files.weights, &files.config, device, dtype)?,
         })
     }
 
@@ -163,7 +163,7 @@ impl ClipImages {
         Ok(Self {
             identity: files.identity(manifest, preprocessing, "image", dtype),
             steps,
-            tower: VisionTower::load(&files.weights, &files.config, device, dtype)?,
+            tower: VisionTower::load_alone(&files.weights, &files.config, device, dtype)?,
         })
     }
 

@@ -127,11 +127,17 @@ impl Encoder {
         };
         let architecture: Architecture = architecture.map_err(squbed::Error::from)?;
         if !architecture.takes(wanted) {
-            let command = if architecture.takes(Modality::Text) { "text" } else { "video" };
+            let commands = [
+                (Modality::Text, "embed text"),
+                (Modality::Image, "embed image"),
+                (Modality::Video, "embed video"),
+            ];
+            let command = commands.into_iter().find(|(modality, _)| architecture.takes(*modality));
             bail!(
-                "`{}` takes {}, not {wanted}; use `squbed embed {command}`",
+                "`{}` takes {}, not {wanted}; use `squbed {}`",
                 self.model.as_deref().unwrap_or(architecture.name()),
                 architecture.modality(),
+                command.map_or("score pair", |(_, command)| command),
             );
         }
         let head = architecture.head(&self.output).map_err(squbed::Error::from)?;

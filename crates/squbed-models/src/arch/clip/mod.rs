@@ -102,11 +102,7 @@ impl Clip {
         device: &Device,
         dtype: DType,
     ) -> Result<Self, Error> {
-        // What training needs, and positions that are counted here.
-        for unneeded in ["logit_scale", "logit_bias", "attn_mask"] {
-            weights.leave(unneeded);
-        }
-        weights.leave_ending(".position_ids");
+        leave_training(weights);
         Ok(Self {
             text: TextTower::load(weights, config, device, dtype)?,
             vision: VisionTower::load(weights, config, device, dtype)?,
@@ -117,6 +113,24 @@ impl Clip {
     pub fn layout(&self) -> Layout {
         self.text.layout
     }
+}
+
+/// Beginnings of the names of the texts' tower, in either layout.
+const TEXT: [&str; 6] = [
+    "text_model.",
+    "text_projection",
+    "token_embedding.",
+    "positional_embedding",
+    "transformer.",
+    "ln_final.",
+];
+/// The same of the images' tower.
+const VISION: [&str; 3] = ["vision_model.", "visual_projection.", "visual."];
+
+/// Leaves what training alone needs, and positions that are counted here.
+fn leave_training(weights: &Weights) {
+    ["logit_scale", "logit_bias", "attn_mask"].into_iter().for_each(|name| weights.leave(name));
+    weights.leave_ending(".position_ids");
 }
 
 /// The tower of texts.
@@ -131,6 +145,20 @@ pub struct TextTower {
 }
 
 impl TextTower {
+    /// Builds the tower alone; the checkpoint may hold the other as well.
+    pub(crate) fn load_alone(
+        weights: &Weights,
+        config: &ClipConfig,
+        device: &Device,
+        dtype: DType,
+    ) -> Result<Self, Error> {
+        weights.all_of(|| {
+            leave_training(weights);
+            VISION.into_iter().for_each(|name| weights.leave(name));
+            Self::load(weights, config, device, dtype)
+        })
+    }
+
     /// Builds the tower from a checkpoint.
     pub fn load(
         weights: &Weights,
@@ -225,6 +253,20 @@ pub struct VisionTower {
 }
 
 impl VisionTower {
+    /// Builds the tower alone; the checkpoint may hold the other as well.
+    pub(crate) fn load_alone(
+        weights: &Weights,
+        config: &ClipConfig,
+        device: &Device,
+        dtype: DType,
+    ) -> Result<Self, Error> {
+        weights.all_of(|| {
+            leave_training(weights);
+            TEXT.into_iter().for_each(|name| weights.leave(name));
+            Self::load(weights, config, device, dtype)
+        })
+    }
+
     /// Builds the tower from a checkpoint.
     pub fn load(
         weights: &Weights,
