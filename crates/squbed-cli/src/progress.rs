@@ -33,9 +33,11 @@ impl Bars {
         Self { quiet: quiet || !std::io::stderr().is_terminal(), current: Mutex::new(None) }
     }
 
-    /// Something that went wrong and that the user has to know of, quiet or not.
-    pub(crate) fn warn(&self, message: &str) {
-        self.write(&format!("warning: {message}"));
+    /// Something that the user may like to read once.
+    pub(crate) fn note(&self, message: &str) {
+        if !self.quiet {
+            self.write(message);
+        }
     }
 
     /// A line that does not run into a bar.
@@ -94,10 +96,9 @@ impl Progress for Bars {
         self.step(|step| step.bar.finish());
     }
 
-    fn note(&self, message: &str) {
-        if !self.quiet {
-            self.write(message);
-        }
+    /// Quiet or not.
+    fn warn(&self, message: &str) {
+        self.write(&format!("warning: {message}"));
     }
 }
 

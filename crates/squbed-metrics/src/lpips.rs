@@ -9,7 +9,7 @@ use candle_core::{D, DType, Device, Tensor};
 use squbed_core::Frame;
 use squbed_models::{
     ModelStore, Weights,
-    arch::tower::{Backbone, FeatureTower},
+    arch::backbone::{Backbone, FeatureTower},
 };
 
 use crate::{

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use rayon::prelude::*;
 use squbed_core::Frame;
-use squbed_models::arch::tower::Backbone;
+use squbed_models::arch::backbone::Backbone;
 
 use crate::{
     error::{Error, Result},

@@ -8,7 +8,7 @@ use squbed_metrics::{FVD_VARIANT, frechet_distance, frechet_video_distance};
 
 /// `features` of `scripts/golden_metrics.py`.
 fn features(seed: u64, n: usize, d: usize, shift: f64) -> Tensor {
-    let uniform = |i: usize| common::uniform(seed * 1_000_000_007 + i as u64);
+    let uniform = |i: usize| common::formula::uniform(seed * 1_000_000_007 + i as u64);
     let value = |i: usize| {
         let (row, j) = (i / d, i % d);
         let at = row * (d + 1) + j;

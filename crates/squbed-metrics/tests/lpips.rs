@@ -8,7 +8,7 @@ use candle_core::{DType, Device, Tensor};
 use common::{array, golden_json, golden_path, picture, weights};
 use squbed_core::Frame;
 use squbed_metrics::{Error, Lpips, Metric};
-use squbed_models::{ModelStore, Weights, arch::tower::Backbone};
+use squbed_models::{ModelStore, Weights, arch::backbone::Backbone};
 
 /// Relative. The reference is f32 too, and sums in another order move a distance by some 1e-6 of itself.
 const TOLERANCE: f64 = 1e-5;
@@ -89,7 +89,8 @@ fn a_batch_equals_its_pairs() {
 #[test]
 fn odd_sizes_down_to_the_least_have_a_distance() {
     let frame = |width: usize, height: usize, salt: u64| {
-        let rgb = (0..(width * height * 3) as u64).map(|i| (common::splitmix64(i ^ salt << 32) >> 56) as u8);
+        let rgb = (0..(width * height * 3) as u64)
+            .map(|i| (common::formula::splitmix64(i ^ salt << 32) >> 56) as u8);
         Frame::new(width, height, rgb.collect()).unwrap()
     };
     for (backbone, sizes) in

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{array, formula_image, golden_json, picture};
+use common::{array, formula, golden_json, picture};
 use proptest::prelude::*;
 use serde_json::Value;
 use squbed_core::Frame;
@@ -56,7 +56,7 @@ fn formula_images_equal_scikit_image() {
         let number = |key: &str| case[key].as_u64().unwrap();
         let (seed, h, w) = (number("seed"), number("h") as usize, number("w") as usize);
         // a = floor(256 x), c = floor(64 x′), b = (3a + c)/4, from [c, h, w] to [h, w, c].
-        let (x, y) = (formula_image(seed, h, w), formula_image(seed + 5000, h, w));
+        let (x, y) = (formula::pixels(seed, [1, h, w]), formula::pixels(seed + 5000, [1, h, w]));
         let byte = |i: usize| (256.0 * x[i]).floor() as u32;
         let other = |i: usize| (3 * byte(i) + (64.0 * y[i]).floor() as u32) / 4;
         let frame = |value: &dyn Fn(usize) -> u32| {
@@ -124,7 +124,7 @@ proptest! {
     fn ssim_is_its_definition(seed in any::<u32>(), width in 11usize..20, height in 11usize..20, range in 0.1f64..300.0) {
         let values = |salt: u64| -> Vec<f64> {
             (0..(width * height) as u64)
-                .map(|i| range * common::uniform(u64::from(seed) * 4096 + 2 * i + salt))
+                .map(|i| range * formula::uniform(u64::from(seed) * 4096 + 2 * i + salt))
                 .collect()
         };
         let (a, b) = (values(0), values(1));

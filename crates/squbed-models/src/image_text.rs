@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use squbed_core::{Clip, EncoderIdentity, Frame, Sampling};
-use squbed_frame::{center_crop, resize_shorter_side};
+use squbed_frame::resize_and_crop;
 use squbed_tensor::{EncodeError, ImageEncoder, TextEncoder, VideoEncoder};
 
 use crate::{
@@ -107,10 +107,11 @@ impl ClipText {
         };
         let files = Files::read(model)?;
         let tokenizer = ModelTokenizer::load(model, *max_tokens, files.config.vocabulary())?;
+        let load = || TextTower::load(&files.weights, &files.config, device, dtype);
         Ok(Self {
             identity: files.identity(model.manifest, preprocessing, "text", dtype),
             tokenizer,
-            tower: TextTower::load_alone(&files.weights, &files.config, device, dtype)?,
+            tower: clip::alone(&files.weights, clip::VISION, load)?,
         })
     }
 
@@ -160,10 +161,11 @@ impl ClipImages {
             mean: *mean,
             std: *std,
         };
+        let load = || VisionTower::load(&files.weights, &files.config, device, dtype);
         Ok(Self {
             identity: files.identity(manifest, preprocessing, "image", dtype),
             steps,
-            tower: VisionTower::load_alone(&files.weights, &files.config, device, dtype)?,
+            tower: clip::alone(&files.weights, clip::TEXT, load)?,
         })
     }
 
@@ -181,8 +183,7 @@ impl ClipImages {
 
 impl Steps {
     fn prepare(&self, image: &Frame) -> Result<Vec<f32>, squbed_frame::Error> {
-        let resized = resize_shorter_side(image, self.side, self.filter)?;
-        let cut = center_crop(&resized, self.side, self.side, self.crop_rule)?;
+        let cut = resize_and_crop(image, self.side, (self.side, self.side), self.filter, self.crop_rule)?;
         let normalised =
             |(i, &byte): (usize, &u8)| (f32::from(byte) / 255.0 - self.mean[i % 3]) / self.std[i % 3];
         Ok(cut.rgb().iter().enumerate().map(normalised).collect())

@@ -12,6 +12,9 @@ use crate::{
 /// Why a `.npy` is refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum NpyError {
+    /// It does not begin as such a file does.
+    #[error("it is no .npy file")]
+    Magic,
     /// The file ends within its header.
     #[error("it ends within its header")]
     Truncated,
@@ -48,20 +51,7 @@ pub enum NpyError {
 ///
 /// See [`NpyError`]; any sequence of bytes gives arrays or an error.
 pub(crate) fn read_npy<'a>(bytes: &'a [u8], stem: &str) -> Result<Vec<(String, Array<'a>)>, NpyError> {
-    let (header, data) = split(bytes).ok_or(NpyError::Truncated)?;
-    let header = header.trim_ascii();
-    let wrong = |field| {
-        let header = String::from_utf8_lossy(&header[..header.len().min(120)]).into_owned();
-        NpyError::Header { field, header }
-    };
-    let text = std::str::from_utf8(header).map_err(|_| wrong("text"))?;
-    let descr = value(text, "descr").and_then(|v| quoted(v)).ok_or_else(|| wrong("descr"))?;
-    let column_major = match value(text, "fortran_order") {
-        Some(v) if v.starts_with("True") => true,
-        Some(v) if v.starts_with("False") => false,
-        _ => return Err(wrong("fortran_order")),
-    };
-    let shape = value(text, "shape").and_then(tuple).ok_or_else(|| wrong("shape"))?;
+    let Header { descr, column_major, shape, data } = header(bytes)?;
     if descr == "|O" {
         return read_arrays(data).map_err(NpyError::Pickle);
     }
@@ -79,9 +69,38 @@ pub(crate) fn read_npy<'a>(bytes: &'a [u8], stem: &str) -> Result<Vec<(String, A
     Ok(vec![(stem.to_owned(), Array { element, shape, data })])
 }
 
-/// Header and what follows it.
-fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let rest = bytes.strip_prefix(b"\x93NUMPY")?;
+/// What a header says, and what follows it.
+pub(crate) struct Header<'a> {
+    /// numpy's name of the element type.
+    pub(crate) descr: &'a str,
+    /// Whether the first axis runs fastest.
+    pub(crate) column_major: bool,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) data: &'a [u8],
+}
+
+/// Reads the header of a `.npy`.
+pub(crate) fn header(bytes: &[u8]) -> Result<Header<'_>, NpyError> {
+    let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or(NpyError::Magic)?;
+    let (header, data) = split(rest).ok_or(NpyError::Truncated)?;
+    let header = header.trim_ascii();
+    let wrong = |field| {
+        let header = String::from_utf8_lossy(&header[..header.len().min(120)]).into_owned();
+        NpyError::Header { field, header }
+    };
+    let text = std::str::from_utf8(header).map_err(|_| wrong("text"))?;
+    let descr = value(text, "descr").and_then(|v| quoted(v)).ok_or_else(|| wrong("descr"))?;
+    let column_major = match value(text, "fortran_order") {
+        Some(v) if v.starts_with("True") => true,
+        Some(v) if v.starts_with("False") => false,
+        _ => return Err(wrong("fortran_order")),
+    };
+    let shape = value(text, "shape").and_then(tuple).ok_or_else(|| wrong("shape"))?;
+    Ok(Header { descr, column_major, shape, data })
+}
+
+/// Behind the magic word, header and what follows it.
+fn split(rest: &[u8]) -> Option<(&[u8], &[u8])> {
     let (&[major, _], rest) = rest.split_first_chunk()?;
     let (length, rest) = if major == 1 {
         let (length, rest) = rest.split_first_chunk()?;

@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 use squbed_core::{Clip, EncoderIdentity, Frame, Sampling};
-use squbed_frame::{center_crop, resize, resize_shorter_side};
+use squbed_frame::{center_crop, resize, resize_and_crop};
 use squbed_tensor::{EncodeError, VideoEncoder};
 
 use crate::{
@@ -99,13 +99,11 @@ impl ClipEncoder {
 
 impl Preprocessing {
     fn cut(&self, frame: &Frame) -> Result<Frame, squbed_frame::Error> {
-        let side = self.shorter_side;
-        let resized = if self.square {
-            resize(frame, side, side, self.filter)?
-        } else {
-            resize_shorter_side(frame, side, self.filter)?
-        };
-        center_crop(&resized, self.crop, self.crop, self.crop_rule)
+        let (side, crop) = (self.shorter_side, self.crop);
+        if self.square {
+            return center_crop(&resize(frame, side, side, self.filter)?, crop, crop, self.crop_rule);
+        }
+        resize_and_crop(frame, side, (crop, crop), self.filter, self.crop_rule)
     }
 }
 

@@ -42,7 +42,7 @@ impl Tiny {
         config["text_config"]["eos_token_id"] = 2.into();
         config["vision_config"]["image_size"] = 224.into();
         config["vision_config"]["patch_size"] = 32.into();
-        formula::write_weights(&place.model().join("model.safetensors"), &shapes, 1);
+        formula::write(&formula::tensors(&shapes, 1), &place.model().join("model.safetensors"));
         write(&place.model().join("config.json"), config.to_string().as_bytes());
         for (name, bytes) in tokenizer {
             write(&place.model().join(name), bytes);

@@ -1,6 +1,7 @@
 //! Both S3D networks against their reference implementations, with weights by formula.
 
 mod common;
+#[path = "common/formula.rs"]
 mod formula;
 
 use std::{

@@ -27,7 +27,7 @@ impl Tiny {
         let case = golden_json("mpnet_tiny.json");
         let mut tiny = Self { place: Place::new(), files: Vec::new(), width: 64, prompt: "" };
         let weights = tiny.place.model().join("model.safetensors");
-        formula::write_weights(&weights, &golden_json("shapes/mpnet_tiny.json"), 3001);
+        formula::write(&formula::tensors(&golden_json("shapes/mpnet_tiny.json"), 3001), &weights);
         tiny.files.push("model.safetensors".to_owned());
         tiny.file("config.json", &case["config"]);
         tiny.file("tokenizer.json", &tokenizer(1000));

@@ -25,7 +25,7 @@ impl Case {
     fn new(architecture: &'static str, config: &Value, shapes: &str, seed: u64) -> Self {
         let place = Place::new();
         let shapes = golden_json(&format!("shapes/{shapes}"));
-        formula::write_weights(&place.path("model.safetensors"), &shapes, seed);
+        formula::write(&formula::tensors(&shapes, seed), &place.path("model.safetensors"));
         fs::write(place.path("config.json"), config.to_string()).unwrap();
         Self { place, architecture }
     }

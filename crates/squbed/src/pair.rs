@@ -4,7 +4,7 @@ use std::path::Path;
 
 use candle_core::{DType, Device};
 use squbed_metrics::{Lpips, Metric};
-use squbed_models::{ModelStore, Weights, arch::tower::Backbone};
+use squbed_models::{ModelStore, Weights, arch::backbone::Backbone};
 use squbed_video::Limits;
 
 use crate::error::{Error, Result};

@@ -10,8 +10,8 @@ pub trait Progress: Sync {
     fn advance(&self, by: u64);
     /// The step is done.
     fn end(&self);
-    /// Something that the user should read once.
-    fn note(&self, message: &str);
+    /// Something that went wrong and that the user has to know of.
+    fn warn(&self, message: &str);
 }
 
 /// Listens to nothing.
@@ -21,5 +21,5 @@ impl Progress for Silent {
     fn begin(&self, _: &str, _: u64, _: &str) {}
     fn advance(&self, _: u64) {}
     fn end(&self) {}
-    fn note(&self, _: &str) {}
+    fn warn(&self, _: &str) {}
 }

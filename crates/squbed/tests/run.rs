@@ -45,7 +45,7 @@ impl Progress for Steps {
         self.0.lock().unwrap().last_mut().unwrap().2 += by;
     }
     fn end(&self) {}
-    fn note(&self, _: &str) {}
+    fn warn(&self, _: &str) {}
 }
 
 #[test]

@@ -7,7 +7,6 @@ use serde::Serialize;
 use squbed::{
     calibrate::{Calibration, Correlation, Resampling},
     core::float,
-    progress::Progress,
     results::CalibrationFile,
     summary::Context,
 };

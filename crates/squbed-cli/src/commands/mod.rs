@@ -18,6 +18,7 @@ pub(crate) mod vmf;
 use std::{collections::BTreeSet, path::Path};
 
 use squbed::{
+    progress::Progress,
     store::Failure,
     tensor::{DType, Device, device},
 };

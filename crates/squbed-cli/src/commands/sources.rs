@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 use squbed::{
-    progress::Progress,
     results::{carry_truth, folder_of},
     sim::{World, WorldSpec},
     steps,

@@ -8,10 +8,10 @@ use candle_core::{DType, Device, Tensor};
 use squbed_tensor::Padding3d;
 
 use super::{
-    VideoNetwork,
+    Linear, VideoNetwork,
     inception::{
-        CLASSES, ClassHead, Design, FEATURES, KineticsOutput, Linear, Loader, PoolPadding, STEM, See, Trunk,
-        Unit, UnitNames,
+        CLASSES, ClassHead, Design, FEATURES, KineticsOutput, Loader, PoolPadding, STEM, See, Trunk, Unit,
+        UnitNames,
     },
 };
 use crate::{bare::Head, error::Error, weights::Weights};
@@ -69,12 +69,11 @@ impl I3d {
         let stem = loader.conv(stem, [7, 7, 7, 3, STEM], [2; 3], Padding3d::Same)?;
         let trunk = Trunk::load(&loader, (name, vec![stem]))?;
 
-        let classes = CLASSES;
         let head = "params.Logits.Conv3d_0c_1x1.Conv_0";
         let weight =
-            weights.tensor(&format!("{head}.kernel"), &[1, 1, 1, FEATURES, classes], device, dtype)?;
-        let bias = weights.tensor(&format!("{head}.bias"), &[classes], device, dtype)?;
-        let head = Linear::new(&weight.reshape((FEATURES, classes))?, &bias)?;
+            weights.tensor(&format!("{head}.kernel"), &[1, 1, 1, FEATURES, CLASSES], device, dtype)?;
+        let bias = weights.tensor(&format!("{head}.bias"), &[CLASSES], device, dtype)?;
+        let head = Linear::new(&weight.reshape((FEATURES, CLASSES))?.t()?, Some(&bias))?;
         Ok(Self { trunk, head: ClassHead(head) })
     }
 

@@ -13,6 +13,7 @@ use candle_core::{D, DType, Device, Tensor};
 use candle_nn::ops::sigmoid;
 use squbed_tensor::{Conv3d, Padding3d, avg_pool3d, max_pool3d};
 
+use super::Linear;
 use crate::{bare::Head, error::Error, weights::Weights};
 
 /// Classes of Kinetics-400.
@@ -231,7 +232,7 @@ impl Loader<'_> {
         let tensor = |leaf, shape: &[usize]| {
             self.weights.tensor(&format!("{name}.{leaf}"), shape, self.device, self.dtype)
         };
-        Linear::new(&tensor("weight", &[cout, cin])?.t()?.contiguous()?, &tensor("bias", &[cout])?)
+        Linear::new(&tensor("weight", &[cout, cin])?, Some(&tensor("bias", &[cout])?))
     }
 
     /// A cubic convolution of stride 1, in halves where the design parts it.
@@ -265,8 +266,10 @@ impl Loader<'_> {
             bias: [&a, &b, &c].iter().flat_map(|f| f.bias.iter().copied()).collect(),
         };
         let gate = |gates: &GateNames| {
-            let part =
-                |i: usize, width| self.linear(&format!("{name}.{}.fc", gates.branches[i]), width, width);
+            let part = |i: usize, width| {
+                let linear = self.linear(&format!("{name}.{}.fc", gates.branches[i]), width, width)?;
+                Ok::<_, Error>((width, linear))
+            };
             Ok::<_, Error>(Gate(vec![part(0, out[0])?, part(1, out[2])?, part(2, out[4])?, part(3, out[5])?]))
         };
         Ok(Mixed {
@@ -319,7 +322,7 @@ impl Trunk {
             steps.push((name, step));
             if let (Layer::Conv { kernel: 3, .. }, Some(gates)) = (layer, &design.gates) {
                 let gate = loader.linear(&format!("{}.fc", gates.layer), width, width)?;
-                steps.push((gates.layer, Step::Gate(Gate(vec![gate]))));
+                steps.push((gates.layer, Step::Gate(Gate(vec![(width, gate)]))));
             }
         }
         Ok(Self {
@@ -393,41 +396,20 @@ fn chain(convs: &[Conv3d], x: Tensor) -> Result<Tensor, Error> {
 }
 
 /// Self-gating: channels times the sigmoid of a linear map of their means. Parts that are gated apart stand
-/// side by side.
-struct Gate(Vec<Linear>);
+/// side by side, each with its channels.
+struct Gate(Vec<(usize, Linear)>);
 
 impl Gate {
     fn forward(&self, x: &Tensor) -> Result<Tensor, Error> {
         let mean = global_mean(x)?;
         let mut start = 0;
         let mut gates = Vec::with_capacity(self.0.len());
-        for part in &self.0 {
-            gates.push(part.forward(&mean.narrow(1, start, part.cin)?.contiguous()?)?);
-            start += part.cin;
+        for (channels, part) in &self.0 {
+            gates.push(part.forward(&mean.narrow(1, start, *channels)?.contiguous()?)?);
+            start += channels;
         }
         let gates = sigmoid(&Tensor::cat(&gates, 1)?)?;
         Ok(x.broadcast_mul(&gates.reshape((x.dims()[0], 1, 1, 1, start))?)?)
-    }
-}
-
-/// A linear map: a convolution of one position, whose sums have one order in whatever batch a row stands.
-pub(crate) struct Linear {
-    conv: Conv3d,
-    cin: usize,
-}
-
-impl Linear {
-    /// `weight` is `[cin, cout]`, `bias` `[cout]`.
-    pub(crate) fn new(weight: &Tensor, bias: &Tensor) -> Result<Self, Error> {
-        let (cin, cout) = weight.dims2()?;
-        let weight = weight.reshape((1, 1, 1, cin, cout))?;
-        Ok(Self { conv: Conv3d::new(&weight, Some(bias), [1; 3], &Padding3d::Valid, false)?, cin })
-    }
-
-    /// `[b, cin]` to `[b, cout]`.
-    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor, Error> {
-        let rows = x.dims()[0];
-        Ok(self.conv.forward(&x.reshape((1, 1, 1, rows, self.cin))?)?.reshape((rows, ()))?)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The networks, free of files, tokenizers and preprocessing.
 
+pub mod backbone;
 pub mod bert;
 pub mod clip;
 pub mod i3d;
@@ -8,7 +9,6 @@ mod layers;
 mod pooling;
 pub mod s3d_kinetics;
 pub mod s3d_milnce;
-pub mod tower;
 mod transformer;
 
 pub use layers::Activation;

@@ -9,9 +9,9 @@ use candle_core::{DType, Device, Tensor};
 use squbed_tensor::Padding3d;
 
 use super::{
-    VideoNetwork,
+    Linear, VideoNetwork,
     inception::{
-        CLASSES, ClassHead, Design, FEATURES, KineticsOutput, Linear, Loader, PoolPadding, STEM, See, Trunk,
+        CLASSES, ClassHead, Design, FEATURES, KineticsOutput, Loader, PoolPadding, STEM, See, Trunk,
         UnitNames, read_torch,
     },
 };
@@ -81,10 +81,9 @@ impl S3dKinetics {
         ];
         let trunk = Trunk::load(&loader, (name, stem))?;
 
-        let classes = CLASSES;
-        let weight = weights.tensor("classifier.1.weight", &[classes, FEATURES, 1, 1, 1], device, dtype)?;
-        let bias = weights.tensor("classifier.1.bias", &[classes], device, dtype)?;
-        let head = Linear::new(&weight.reshape((classes, FEATURES))?.t()?.contiguous()?, &bias)?;
+        let weight = weights.tensor("classifier.1.weight", &[CLASSES, FEATURES, 1, 1, 1], device, dtype)?;
+        let bias = weights.tensor("classifier.1.bias", &[CLASSES], device, dtype)?;
+        let head = Linear::new(&weight.reshape((CLASSES, FEATURES))?, Some(&bias))?;
         Ok(Self { trunk, head: ClassHead(head) })
     }
 

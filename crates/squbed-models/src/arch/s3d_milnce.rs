@@ -8,13 +8,13 @@ use candle_core::{D, DType, Device, Tensor};
 use squbed_tensor::Padding3d;
 
 use super::{
-    VideoNetwork,
+    Linear, VideoNetwork,
     inception::{
-        Design, FEATURES, Folded, GateNames, Linear, Loader, PoolPadding, STEM, See, Trunk, UnitNames,
-        global_mean, read_torch,
+        Design, FEATURES, Folded, GateNames, Loader, PoolPadding, STEM, See, Trunk, UnitNames, global_mean,
+        read_torch,
     },
 };
-use crate::{bare::Head, error::Error, weights::Weights};
+use crate::{bare::Head, error::Error, manifest::Architecture, weights::Weights};
 
 /// Width of the embeddings, which videos and texts share.
 pub const EMBEDDING: usize = 512;
@@ -129,16 +129,9 @@ impl VideoNetwork for S3dMilNce {
     }
 
     fn output(&self, clips: &Tensor, head: Head) -> Result<Tensor, Error> {
+        Architecture::S3dMilnce.check_head(head)?;
         let output = self.forward(clips)?;
-        match head {
-            Head::Embedding => Ok(output.embedding),
-            Head::Features | Head::Pooled | Head::Mixed5c => Ok(output.mixed_5c),
-            Head::Logits => Err(Error::Head {
-                architecture: DESIGN.name,
-                given: head.to_string(),
-                known: "embedding, features, pooled, mixed_5c".to_owned(),
-            }),
-        }
+        Ok(if head == Head::Embedding { output.embedding } else { output.mixed_5c })
     }
 }
 

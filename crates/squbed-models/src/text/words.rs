@@ -3,7 +3,7 @@
 //! The reference lowers a sentence, takes runs of letters, digits, `_` and `'`, drops those that its list of
 //! words (`s3d_dict.npy`) does not have, and keeps the first 16; 0 fills the rest.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::LazyLock};
 
 use candle_core::{DType, Device, Tensor};
 use regex::Regex;
@@ -13,6 +13,7 @@ use squbed_tensor::{EncodeError, TextEncoder};
 use crate::{
     arch::s3d_milnce::{EMBEDDING, WordTower},
     error::{Error, encode_error},
+    npy::{Header, NpyError, header},
     store::Opened,
     weights::Weights,
 };
@@ -92,12 +93,15 @@ impl TextEncoder for WordEncoder {
 /// What is wrong with a list of words.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum WordListError {
-    /// It does not begin as such a file does.
-    #[error("it is no .npy file")]
-    Magic,
-    /// The header does not say type and shape of a list.
-    #[error("its header is damaged")]
-    Header,
+    /// It is no `.npy` file, or a damaged one.
+    #[error(transparent)]
+    Npy(#[from] NpyError),
+    /// It holds no list.
+    #[error("it has the shape {shape:?}, not that of a list")]
+    Shape {
+        /// The shape.
+        shape: Vec<usize>,
+    },
     /// It holds something else.
     #[error(
         "its type is `{descr}`, not text of one length such as `<U24`; save it with numpy.save of a list of str"
@@ -138,14 +142,21 @@ pub enum WordListError {
 struct WordList {
     ids: HashMap<String, u32>,
     words: usize,
-    pattern: Regex,
 }
+
+/// Runs of [`WORD`].
+static PATTERN: LazyLock<Regex> = LazyLock::new(|| Regex::new(WORD).expect("a constant that parses"));
 
 impl WordList {
     /// Reads a `.npy` file of a list of text; a word's id is its place, from 1. Of a word that stands twice the
     /// last place counts, as in the reference.
     fn parse(bytes: &[u8]) -> Result<Self, WordListError> {
-        let (words, width, big_endian, data) = header(bytes)?;
+        let Header { descr, shape, data, .. } = header(bytes)?;
+        let width = descr.strip_prefix(['<', '>']).and_then(|d| d.strip_prefix('U'));
+        let width: Option<usize> = width.and_then(|width| width.parse().ok());
+        let width = width.ok_or_else(|| WordListError::Type { descr: descr.chars().take(20).collect() })?;
+        let &[words] = shape.as_slice() else { return Err(WordListError::Shape { shape }) };
+        let big_endian = descr.starts_with('>');
         let expected = words as u128 * width as u128 * 4;
         if expected != data.len() as u128 {
             return Err(WordListError::Length { words, width, expected, got: data.len() });
@@ -161,48 +172,18 @@ impl WordList {
                 })
                 .collect();
             let text = text.ok_or(WordListError::Text { index })?;
-            let id = u32::try_from(index + 1).map_err(|_| WordListError::Header)?;
-            ids.insert(text.trim_end_matches('\0').to_owned(), id);
+            ids.insert(text.trim_end_matches('\0').to_owned(), index as u32 + 1);
         }
-        let pattern = Regex::new(WORD).map_err(|_| WordListError::Header)?;
-        Ok(Self { ids, words, pattern })
+        Ok(Self { ids, words })
     }
 
     fn ids(&self, text: &str) -> [u32; MAX_WORDS] {
         let lower = text.to_lowercase();
-        let known = self.pattern.find_iter(&lower).filter_map(|word| self.ids.get(word.as_str()));
+        let known = PATTERN.find_iter(&lower).filter_map(|word| self.ids.get(word.as_str()));
         let mut ids = [0; MAX_WORDS];
         ids.iter_mut().zip(known).for_each(|(place, &id)| *place = id);
         ids
     }
-}
-
-/// Words, characters of each, whether big-endian, and the data. The format is documented in
-/// `numpy.lib.format`.
-fn header(bytes: &[u8]) -> Result<(usize, usize, bool, &[u8]), WordListError> {
-    let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or(WordListError::Magic)?;
-    let (length, start) = match *rest {
-        [1, _, a, b, ..] => (usize::from(u16::from_le_bytes([a, b])), 4),
-        [2 | 3, _, a, b, c, d, ..] => (u32::from_le_bytes([a, b, c, d]) as usize, 6),
-        _ => return Err(WordListError::Magic),
-    };
-    let text = rest.get(start..start + length).ok_or(WordListError::Header)?;
-    let text = str::from_utf8(text).map_err(|_| WordListError::Header)?;
-    let field = |name: &str| {
-        text.split_once(&format!("'{name}':"))
-            .map(|(_, value)| value.trim_start())
-            .ok_or(WordListError::Header)
-    };
-    let descr = field("descr")?;
-    let descr = descr.strip_prefix('\'').and_then(|d| d.split_once('\'')).map_or(descr, |(descr, _)| descr);
-    let width = descr.strip_prefix(['<', '>']).and_then(|d| d.strip_prefix('U')).and_then(|w| w.parse().ok());
-    let width = width.ok_or_else(|| WordListError::Type { descr: descr.chars().take(20).collect() })?;
-    let words = field("shape")?
-        .strip_prefix('(')
-        .and_then(|shape| shape.split_once(",)"))
-        .and_then(|(words, _)| words.parse().ok())
-        .ok_or(WordListError::Header)?;
-    Ok((words, width, descr.starts_with('>'), &rest[start + length..]))
 }
 
 #[cfg(test)]
@@ -255,14 +236,14 @@ mod tests {
     #[test]
     fn a_damaged_list_is_refused() {
         let good = npy('<', &["open", "door"]);
-        assert_eq!(refusal(b"open\ndoor"), WordListError::Magic);
-        assert_eq!(refusal(&good[..60]), WordListError::Header);
+        assert_eq!(refusal(b"open\ndoor"), WordListError::Npy(NpyError::Magic));
+        assert_eq!(refusal(&good[..60]), WordListError::Npy(NpyError::Truncated));
         assert_eq!(
             refusal(&good[..good.len() - 1]).to_string(),
             "2 words of 4 characters are 32 bytes, and it has 31"
         );
         let objects = String::from_utf8_lossy(&good).replace("<U4", "|O ").into_bytes();
-        assert!(matches!(refusal(&objects), WordListError::Magic | WordListError::Type { .. }));
+        assert!(matches!(refusal(&objects), WordListError::Npy(_) | WordListError::Type { .. }));
         let mut surrogate = good.clone();
         let at = surrogate.len() - 16;
         surrogate[at..at + 4].copy_from_slice(&0xd800u32.to_le_bytes());

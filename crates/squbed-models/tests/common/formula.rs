@@ -7,27 +7,28 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
-use safetensors::tensor::{Dtype, TensorView};
 use serde_json::Value;
 
 fn fnv1a64(name: &str) -> u64 {
     name.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
 }
 
-fn splitmix64(x: u64) -> u64 {
+pub(crate) fn splitmix64(x: u64) -> u64 {
     let z = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
 }
 
+/// Uniform in [0, 1).
+pub(crate) fn uniform(number: u64) -> f64 {
+    (splitmix64(number) >> 11) as f64 * 2f64.powi(-53)
+}
+
 /// `offset + scale · (2u − 1)` for each of `count` elements.
 pub(crate) fn values(name: &str, count: usize, seed: u64, scale: f64, offset: f64) -> Vec<f32> {
     let seed = fnv1a64(name) ^ seed;
-    let value = |i: usize| {
-        let u = (splitmix64(seed.wrapping_add(i as u64)) >> 11) as f64 * 2f64.powi(-53);
-        (offset + scale * (2.0 * u - 1.0)) as f32
-    };
+    let value = |i: usize| (offset + scale * (2.0 * uniform(seed.wrapping_add(i as u64)) - 1.0)) as f32;
     (0..count).into_par_iter().map(value).collect()
 }
 
@@ -47,37 +48,54 @@ fn tensor(description: &Value, seed: u64) -> (Vec<usize>, Vec<f32>) {
     (shape, values(description["name"].as_str().unwrap(), count, seed, scale, offset))
 }
 
-/// Writes the weights that a file of `shapes/` describes.
-pub(crate) fn write_weights(path: &Path, shapes: &Value, seed: u64) {
-    let tensors: BTreeMap<&str, (Vec<usize>, Vec<u8>)> = shapes["tensors"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|description| {
-            let (shape, values) = tensor(description, seed);
-            let bytes = values.iter().flat_map(|x| x.to_le_bytes()).collect();
-            (description["name"].as_str().unwrap(), (shape, bytes))
-        })
-        .collect();
-    let views: BTreeMap<&str, TensorView<'_>> = tensors
-        .iter()
-        .map(|(name, (shape, bytes))| (*name, TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap()))
-        .collect();
+/// The tensors that a file of `shapes/` describes.
+pub(crate) fn tensors(shapes: &Value, seed: u64) -> BTreeMap<String, Tensor> {
+    let named = |description: &Value| {
+        let (shape, values) = tensor(description, seed);
+        let tensor = Tensor::from_vec(values, shape, &Device::Cpu).unwrap();
+        (description["name"].as_str().unwrap().to_owned(), tensor)
+    };
+    shapes["tensors"].as_array().unwrap().iter().map(named).collect()
+}
+
+/// Writes tensors as a checkpoint.
+pub(crate) fn write(tensors: &BTreeMap<String, Tensor>, path: &Path) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    safetensors::serialize_to_file(views, None, path).unwrap();
+    safetensors::serialize_to_file(tensors, None, path).unwrap();
+}
+
+/// A clip `[b, 3, t, h, w]` with values in [0, 1): cells of 4×16×16, and noise.
+pub(crate) fn video(shape: [usize; 5], seed: u64) -> Tensor {
+    let [b, c, t, h, w] = shape;
+    let cells = [t.div_ceil(4), h.div_ceil(16), w.div_ceil(16)];
+    let coarse = values("input.coarse", b * c * cells.iter().product::<usize>(), seed, 0.5, 0.5);
+    let mut x = values("input", shape.iter().product(), seed, 0.5, 0.5);
+    for (line, x) in x.chunks_exact_mut(w).enumerate() {
+        let (at, it, ih) = (line / (t * h), line / h % t, line % h);
+        let row = &coarse[((at * cells[0] + it / 4) * cells[1] + ih / 16) * cells[2]..][..cells[2]];
+        for (i, x) in x.iter_mut().enumerate() {
+            *x = 0.5 * row[i / 16] + 0.5 * *x;
+        }
+    }
+    Tensor::from_vec(x, &shape[..], &Device::Cpu).unwrap()
+}
+
+/// An image of the formula, `[b, 3, h, w]` in [0, 1), row-major.
+pub(crate) fn pixels(seed: u64, [b, h, w]: [usize; 3]) -> Vec<f32> {
+    let (rows, columns) = (h.div_ceil(16), w.div_ceil(16));
+    let coarse = values("input.coarse", b * 3 * rows * columns, seed, 0.5, 0.5);
+    let fine = values("input", b * 3 * h * w, seed, 0.5, 0.5);
+    let pixel = |(i, fine): (usize, f32)| {
+        let (plane, y, x) = (i / (h * w), i / w % h, i % w);
+        0.5 * coarse[(plane * rows + y / 16) * columns + x / 16] + 0.5 * fine
+    };
+    fine.into_iter().enumerate().map(pixel).collect()
 }
 
 /// `4 · image − 2`, `[b, 3, side, side]`.
 pub(crate) fn image(seed: u64, b: usize, side: usize) -> Tensor {
-    let cells = side.div_ceil(16);
-    let coarse = values("input.coarse", b * 3 * cells * cells, seed, 0.5, 0.5);
-    let fine = values("input", b * 3 * side * side, seed, 0.5, 0.5);
-    let pixel = |i: usize| {
-        let (plane, y, x) = (i / (side * side), i / side % side, i % side);
-        let value = 0.5 * coarse[(plane * cells + y / 16) * cells + x / 16] + 0.5 * fine[i];
-        4.0 * value - 2.0
-    };
-    Tensor::from_vec((0..fine.len()).map(pixel).collect(), (b, 3, side, side), &Device::Cpu).unwrap()
+    let numbers: Vec<f32> = pixels(seed, [b, side, side]).into_iter().map(|x| 4.0 * x - 2.0).collect();
+    Tensor::from_vec(numbers, (b, 3, side, side), &Device::Cpu).unwrap()
 }
 
 #[test]
@@ -90,4 +108,9 @@ fn the_formula_gives_its_test_vector() {
     let norm = values("fc.weight", 5, 0x1234, 0.1, 1.0);
     let bits = [0x3f68_064e, 0x3f79_52c1, 0x3f86_8348, 0x3f7f_834e, 0x3f87_d138];
     assert_eq!(norm.iter().map(|x| x.to_bits()).collect::<Vec<u32>>(), bits);
+    let x = video([1, 3, 5, 17, 33], 7).flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let at = ((2 * 5 + 4) * 17 + 16) * 33 + 32;
+    assert_eq!(x[at].to_bits(), 0x3f05_845b);
+    let sum: f64 = x.iter().map(|&x| f64::from(x)).sum();
+    assert!((sum - 4_286.607_589_93).abs() < 1e-7, "{sum}");
 }

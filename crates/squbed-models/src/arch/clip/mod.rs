@@ -116,7 +116,7 @@ impl Clip {
 }
 
 /// Beginnings of the names of the texts' tower, in either layout.
-const TEXT: [&str; 6] = [
+pub(crate) const TEXT: &[&str] = &[
     "text_model.",
     "text_projection",
     "token_embedding.",
@@ -125,12 +125,25 @@ const TEXT: [&str; 6] = [
     "ln_final.",
 ];
 /// The same of the images' tower.
-const VISION: [&str; 3] = ["vision_model.", "visual_projection.", "visual."];
+pub(crate) const VISION: &[&str] = &["vision_model.", "visual_projection.", "visual."];
 
 /// Leaves what training alone needs, and positions that are counted here.
 fn leave_training(weights: &Weights) {
     ["logit_scale", "logit_bias", "attn_mask"].into_iter().for_each(|name| weights.leave(name));
     weights.leave_ending(".position_ids");
+}
+
+/// Loads one tower alone, from a checkpoint that may hold the `other` as well.
+pub(crate) fn alone<T>(
+    weights: &Weights,
+    other: &[&str],
+    load: impl FnOnce() -> Result<T, Error>,
+) -> Result<T, Error> {
+    weights.all_of(|| {
+        leave_training(weights);
+        other.iter().for_each(|name| weights.leave(*name));
+        load()
+    })
 }
 
 /// The tower of texts.
@@ -145,20 +158,6 @@ pub struct TextTower {
 }
 
 impl TextTower {
-    /// Builds the tower alone; the checkpoint may hold the other as well.
-    pub(crate) fn load_alone(
-        weights: &Weights,
-        config: &ClipConfig,
-        device: &Device,
-        dtype: DType,
-    ) -> Result<Self, Error> {
-        weights.all_of(|| {
-            leave_training(weights);
-            VISION.into_iter().for_each(|name| weights.leave(name));
-            Self::load(weights, config, device, dtype)
-        })
-    }
-
     /// Builds the tower from a checkpoint.
     pub fn load(
         weights: &Weights,
@@ -253,20 +252,6 @@ pub struct VisionTower {
 }
 
 impl VisionTower {
-    /// Builds the tower alone; the checkpoint may hold the other as well.
-    pub(crate) fn load_alone(
-        weights: &Weights,
-        config: &ClipConfig,
-        device: &Device,
-        dtype: DType,
-    ) -> Result<Self, Error> {
-        weights.all_of(|| {
-            leave_training(weights);
-            TEXT.into_iter().for_each(|name| weights.leave(name));
-            Self::load(weights, config, device, dtype)
-        })
-    }
-
     /// Builds the tower from a checkpoint.
     pub fn load(
         weights: &Weights,
