@@ -3,22 +3,32 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Correlation, Forest, ForestBar, ForestGroup, Method, Plot, Point, Quantity, ReportData, Scatter,
-    TaskReport,
+    ClaimCurves, Correlation, Curves, Forest, ForestBar, ForestGroup, Method, Plot, Point, Quantity,
+    ReportData, Scatter, TaskReport,
     format::{interval, tau},
-    names::{CONFIDENTLY_WRONG, FOREST, Names, scatter_name},
+    names::{CONFIDENTLY_WRONG, FOREST, Names, curves_name, scatter_name},
 };
 
-/// Every plot of a report: the forest of all correlations first, if there is one, then the scatter plots of
-/// each method and each baseline in their order.
+/// Every plot of a report: the forest of all correlations first, if there is one, the curves of the claim, then the
+/// scatter plots of each method and each baseline in their order.
 pub fn plots(data: &ReportData) -> Vec<Plot> {
     forest(data)
         .map(Plot::Forest)
         .into_iter()
+        .chain(claim_curves(data).into_iter().map(Plot::Curves))
         .chain(
             (0..data.methods.len() + data.baselines.len()).flat_map(|i| scatters(data, i)).map(Plot::Scatter),
         )
         .collect()
+}
+
+/// The curves of the claim, named.
+pub(crate) fn claim_curves(data: &ReportData) -> Vec<Curves> {
+    let named = |(i, of): (usize, &ClaimCurves)| Curves {
+        name: curves_name(i, &of.curves.title, &of.curves.subtitle),
+        ..of.curves.clone()
+    };
+    data.claim.curves.iter().enumerate().map(named).collect()
 }
 
 /// Presets, then baselines.

@@ -25,12 +25,15 @@ mod view;
 mod write;
 
 pub use data::{
-    AccuracyMetric, Bound, Correlation, Estimate, Failure, Floor, Image, LatentReport, Method, MethodOption,
-    Note, Origin, Outcome, Quantity, ReportData, Run, SeedRow, SeedTable, Step, TaskReport, Truth, Verdict,
+    AccuracyMetric, Bound, Claim, ClaimCurves, ClaimTest, Contribution, Correlation, Estimate, Failure,
+    Floor, Image, LatentReport, Method, MethodOption, NotRun, Note, Origin, Outcome, Quantity, Range,
+    ReportData, RiskCoverage, Run, SeedRow, SeedTable, Step, TaskReport, Truth, Verdict,
 };
 pub use error::Error;
 pub use figures::plots;
 pub use format::{correlation_text, fixed};
 pub use page::render;
-pub use plot::{Forest, ForestBar, ForestGroup, Plot, Point, Scatter, plot_png, plot_svg};
+pub use plot::{
+    Curve, CurvePoint, Curves, Forest, ForestBar, ForestGroup, Plot, Point, Scatter, plot_png, plot_svg,
+};
 pub use write::{Written, write};

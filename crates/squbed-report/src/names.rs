@@ -91,9 +91,20 @@ pub(crate) fn scatter_name(place: usize, method: &str, x: Quantity, y: Quantity)
     format!("{}-{}-{}-{}", place + 1, format::slug(method), slug(x), slug(y)).replace("--", "-")
 }
 
-/// Whether a plot of some report has this name: its forest's, or one that [`scatter_name`] gives.
+/// The name of a plot of the claim's curves; `place` keeps names apart whose slugs are the same or empty.
+pub(crate) fn curves_name(place: usize, title: &str, subtitle: &str) -> String {
+    format!("{CURVES}{}-{}-{}", place + 1, format::slug(title), format::slug(subtitle)).replace("--", "-")
+}
+
+/// Begins the name of a plot of the claim's curves.
+const CURVES: &str = "claim-";
+
+/// Whether a plot of some report has this name: its forest's, or one that [`scatter_name`] or [`curves_name`] gives.
 pub(crate) fn is_plot_name(name: &str) -> bool {
     use Quantity::{Aleatoric, Epistemic, TotalRankSum, TotalSum, TotalZSum, TrueAleatoric, TrueEpistemic};
+    if let Some(rest) = name.strip_prefix(CURVES) {
+        return rest.split_once('-').is_some_and(|(place, _)| place.parse::<usize>().is_ok());
+    }
     let Some((place, rest)) = name.split_once('-') else { return name == FOREST };
     // An accuracy's number is the only part that is not known.
     let (rest, to_accuracy) = match rest.rsplit_once("-accuracy-") {

@@ -206,7 +206,7 @@ fn control_characters_are_replaced() {
 #[test]
 fn the_same_data_give_the_same_bytes() {
     assert_eq!(render(&sample(12, 9)).unwrap(), render(&sample(12, 9)).unwrap());
-    let png = |seed| plot_png(&plots(&sample(12, seed))[1], 2.0).unwrap();
+    let png = |seed| plot_png(&plots(&sample(12, seed))[3], 2.0).unwrap();
     assert_eq!(png(9), png(9));
     assert_ne!(png(9), png(10));
 }
@@ -222,7 +222,7 @@ fn nothing_at_all_is_a_page_too() {
 
 #[test]
 fn one_task_without_truth_pictures_or_accuracy() {
-    let mut data = sample(1, 2);
+    let mut data = ReportData { claim: squbed_report::Claim::default(), ..sample(1, 2) };
     data.accuracies.clear();
     for method in data.methods.iter_mut().chain(&mut data.baselines) {
         method.correlations.clear();
@@ -321,9 +321,9 @@ fn plots_have_names_of_their_own_that_are_file_names() {
 fn points_carry_their_tasks() {
     let data = sample(24, 7);
     let plots = plots(&data);
-    // The forest, nine pairs for each preset, three for each baseline.
-    assert_eq!(plots.len(), 1 + 2 * 9 + 2 * 3);
-    let svg = plot_svg(&plots[1]);
+    // The forest, two of the claim, nine pairs for each preset, three for each baseline.
+    assert_eq!(plots.len(), 1 + 2 + 2 * 9 + 2 * 3);
+    let svg = plot_svg(&plots[3]);
     let document = Document::parse(&svg).unwrap();
     let titles: Vec<String> = elements(&document, "title").into_iter().map(text).collect();
     for task in &data.tasks {
@@ -398,6 +398,7 @@ fn parts_that_do_not_fit_are_named() {
             total_sum: 0.0,
             total_rank_sum: 0.0,
             total_z_sum: 0.0,
+            intervals: None,
         })),
         "an estimate of task `t01` names the method `defualt`, which the report does not describe (it has: default, \
          mean pairwise cosine, colour-histogram-64, mean pairwise cosine, i3d-kinetics-400, paper)"
@@ -503,5 +504,48 @@ fn a_report_without_truth_has_the_plots_that_it_can_have() {
     data.seeds.clear();
     let page = render(&data).unwrap();
     assert!(!parse(&page).descendants().any(|n| n.has_tag_name("th") && text(n) == "truth"));
-    assert_eq!(plots(&data).len(), 1 + 2 * 5 + 2);
+    assert_eq!(plots(&data).len(), 1 + 2 + 2 * 5 + 2);
+}
+
+#[test]
+fn the_claim_stands_figure_by_figure_with_its_corrections() {
+    let data = sample(24, 1);
+    let page = render(&data).unwrap();
+    let document = parse(&page);
+    let section =
+        elements(&document, "section").into_iter().find(|s| s.attribute("id") == Some("claim")).unwrap();
+    let said = text(section);
+    for want in [
+        "the paper’s Figure 3",
+        "the paper’s Figure 4",
+        "the paper’s Figure 5",
+        "the share 0.25 of the tasks",
+        "−0.64",
+        "[−0.84, −0.44]",
+        "0.074",
+        "undefined: all values of one side are the same",
+        "squbed models fetch lpips-alex",
+        "84 %",
+        "60 %",
+    ] {
+        assert!(said.contains(want), "{want} is not in {said}");
+    }
+    assert_eq!(
+        section.descendants().filter(|n| n.has_tag_name(("http://www.w3.org/2000/svg", "svg"))).count(),
+        2
+    );
+    // In full, with brackets as text, and nothing of it where there is nothing.
+    assert!(page.contains("invented encoder &lt;with brackets&gt;"));
+    let empty = render(&ReportData { claim: squbed_report::Claim::default(), ..data }).unwrap();
+    assert!(!empty.contains("id=\"claim\""));
+}
+
+#[test]
+fn an_uncertainty_stands_with_its_interval() {
+    let data = sample(3, 1);
+    let estimate = &data.tasks[0].estimates[0];
+    let range = estimate.intervals.unwrap()[0];
+    let page = render(&data).unwrap();
+    let shown = |decimals| [range.low, range.high].map(|x| squbed_report::fixed(x, decimals)).join(", ");
+    assert!((0..3).any(|decimals| page.contains(&format!("[{}]", shown(decimals)))), "{}", shown(1));
 }

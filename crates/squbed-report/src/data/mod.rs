@@ -2,6 +2,7 @@
 //!
 //! Numbers that do not exist are NaN and shown as “–”; infinities are shown as “∞”.
 
+mod claim;
 mod method;
 mod quantity;
 mod run;
@@ -9,10 +10,11 @@ mod task;
 
 use serde::Serialize;
 
+pub use claim::{Claim, ClaimCurves, ClaimTest, Contribution, NotRun, RiskCoverage};
 pub use method::{Correlation, Method, MethodOption, Origin, SeedRow, SeedTable};
 pub use quantity::{Bound, Quantity};
 pub use run::{Failure, Run, Step};
-pub use task::{Estimate, Image, LatentReport, TaskReport, Truth};
+pub use task::{Estimate, Image, LatentReport, Range, TaskReport, Truth};
 
 /// Everything that a report shows.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -29,6 +31,8 @@ pub struct ReportData {
     pub run: Run,
     /// The accuracies, in the order of [`TaskReport::accuracies`].
     pub accuracies: Vec<AccuracyMetric>,
+    /// The paper's claim, that uncertainty predicts accuracy.
+    pub claim: Claim,
     /// The method under each preset. The first is the leading one: tables sort by its rank-sum total.
     pub methods: Vec<Method>,
     /// What the method is compared with, in the same form.
@@ -45,6 +49,8 @@ pub struct ReportData {
     pub failures: Vec<Failure>,
     /// What a reader should know of the input, one line each.
     pub warnings: Vec<String>,
+    /// What was done, with every option, model and version, in paragraphs that can stand in a paper.
+    pub methods_text: Vec<String>,
     /// Works to cite, one each, plain text.
     pub citations: Vec<String>,
 }

@@ -61,6 +61,20 @@ pub struct Estimate {
     /// The sum of their z-scores over the tasks.
     #[serde(with = "float")]
     pub total_z_sum: f64,
+    /// Intervals of the aleatoric and epistemic estimates and of their sum, over repetitions of the task; none where
+    /// none were made.
+    pub intervals: Option<[Range; 3]>,
+}
+
+/// The ends of an interval, NaN where it does not exist.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Range {
+    /// Lower end.
+    #[serde(with = "float")]
+    pub low: f64,
+    /// Upper end.
+    #[serde(with = "float")]
+    pub high: f64,
 }
 
 /// A latent prompt with its videos.

@@ -5,8 +5,10 @@
 //! a class that the page's dark scheme replaces, and a colour never stands alone but with a shape.
 //! Colours are those of Okabe and Ito, told apart under the common forms of colour blindness.
 
+mod curves;
 mod forest;
 mod raster;
+mod scale;
 mod scatter;
 mod svg;
 
@@ -22,6 +24,8 @@ pub enum Plot {
     Scatter(Scatter),
     /// Correlations with their intervals.
     Forest(Forest),
+    /// Curves over one quantity.
+    Curves(Curves),
 }
 
 /// Tasks as points.
@@ -102,12 +106,58 @@ pub struct ForestBar {
     pub band: Option<(f64, f64)>,
 }
 
+/// Curves over one quantity.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Curves {
+    /// File name without extension.
+    pub name: String,
+    /// First line.
+    pub title: String,
+    /// Second line.
+    pub subtitle: String,
+    /// Label of the horizontal axis, with unit.
+    pub x: String,
+    /// Label of the vertical axis, with unit.
+    pub y: String,
+    /// A height that a line is drawn at, such as the τ of no correlation.
+    pub level: Option<f64>,
+    /// The curves.
+    pub lines: Vec<Curve>,
+}
+
+/// One curve.
+#[derive(Clone, Debug, Serialize)]
+pub struct Curve {
+    /// Its name in the legend.
+    pub label: String,
+    /// For references.
+    pub dashed: bool,
+    /// From left to right.
+    pub points: Vec<CurvePoint>,
+}
+
+/// A point of a curve. One that has no finite place is a gap.
+#[derive(Clone, Debug, Serialize)]
+pub struct CurvePoint {
+    /// Horizontal.
+    #[serde(with = "squbed_core::float")]
+    pub x: f64,
+    /// Vertical.
+    #[serde(with = "squbed_core::float")]
+    pub y: f64,
+    /// Whether a mark is drawn.
+    pub marked: bool,
+    /// Shown on hover over the mark.
+    pub label: String,
+}
+
 impl Plot {
     /// File name without extension.
     pub fn name(&self) -> &str {
         match self {
             Self::Scatter(scatter) => &scatter.name,
             Self::Forest(forest) => &forest.name,
+            Self::Curves(curves) => &curves.name,
         }
     }
 }
@@ -117,6 +167,7 @@ pub fn plot_svg(plot: &Plot) -> String {
     match plot {
         Plot::Scatter(scatter) => scatter::draw(scatter),
         Plot::Forest(forest) => forest::draw(forest),
+        Plot::Curves(curves) => curves::draw(curves),
     }
 }
 

@@ -100,6 +100,22 @@ impl Svg {
         );
     }
 
+    /// A line through points; nothing of fewer than two.
+    pub(super) fn path(&mut self, points: &[(f64, f64)], colour: Colour, dashed: bool) {
+        if points.len() < 2 {
+            return;
+        }
+        let Colour { class, value } = colour;
+        let dash = if dashed { " stroke-dasharray=\"5 4\"" } else { "" };
+        let points: Vec<String> = points.iter().map(|(x, y)| format!("{x:.2},{y:.2}")).collect();
+        let _ = write!(
+            self.out,
+            "<polyline class=\"{class} p-stroke\" points=\"{}\" fill=\"none\" stroke=\"{value}\" \
+             stroke-width=\"1.8\" stroke-linejoin=\"round\"{dash}/>",
+            points.join(" ")
+        );
+    }
+
     pub(super) fn text(&mut self, at: (f64, f64), anchor: Anchor, kind: Type, colour: Colour, text: &str) {
         self.text_with(at, anchor, kind, colour, "", text);
     }

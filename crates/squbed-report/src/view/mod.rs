@@ -1,5 +1,6 @@
 //! The page as the template wants it: every number already text.
 
+mod claim;
 mod results;
 mod tasks;
 
@@ -49,6 +50,7 @@ pub(crate) struct Page<'a> {
     floors: Vec<FloorView<'a>>,
     forest: Option<String>,
     comparison: Option<results::Comparison<'a>>,
+    claim: Option<claim::ClaimView<'a>>,
     methods: Vec<results::MethodView<'a>>,
     baselines: Vec<results::MethodView<'a>>,
     accuracies: &'a [crate::AccuracyMetric],
@@ -60,6 +62,7 @@ pub(crate) struct Page<'a> {
     run: &'a Run,
     failures: &'a [crate::Failure],
     warnings: &'a [String],
+    methods_text: &'a [String],
     citations: &'a [String],
     plots: Vec<String>,
 }
@@ -113,6 +116,7 @@ pub(crate) fn page(data: &ReportData) -> Result<Page<'_>, Error> {
             .collect(),
         forest: forest(data).map(|f| plot_svg(&Plot::Forest(f))),
         comparison: results::comparison(data),
+        claim: claim::claim(data),
         methods: (0..data.methods.len()).map(|i| results::method(data, i)).collect(),
         baselines: (data.methods.len()..all_methods(data).count())
             .map(|i| results::method(data, i))
@@ -126,6 +130,7 @@ pub(crate) fn page(data: &ReportData) -> Result<Page<'_>, Error> {
         run: &data.run,
         failures: &data.failures,
         warnings: &data.warnings,
+        methods_text: &data.methods_text,
         citations: &data.citations,
         plots: plots(data).iter().map(|p| p.name().to_owned()).collect(),
     })

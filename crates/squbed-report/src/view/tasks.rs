@@ -7,9 +7,9 @@ use squbed_core::Flag;
 
 use super::Number;
 use crate::{
-    Error, Image, LatentReport, Quantity, ReportData, TaskReport,
+    Error, Image, LatentReport, Quantity, Range, ReportData, TaskReport,
     figures::{all_methods, value},
-    format::{decimals, rank_decimals, slug},
+    format::{decimals, fixed, rank_decimals, slug},
     image::data_uri,
     names::Names,
 };
@@ -88,7 +88,13 @@ struct Card<'a> {
 #[derive(Serialize)]
 struct CardRow<'a> {
     method: &'a str,
-    cells: Vec<Number>,
+    cells: Vec<CardCell>,
+}
+
+#[derive(Serialize)]
+struct CardCell {
+    number: Number,
+    interval: String,
 }
 
 #[derive(Serialize)]
@@ -103,6 +109,18 @@ struct Latent<'a> {
 struct Picture<'a> {
     uri: String,
     alt: &'a str,
+}
+
+/// The interval of a card's column; empty where there is none.
+fn interval(task: &TaskReport, method: &str, column: usize, decimals: usize) -> String {
+    let estimate = task.estimates.iter().find(|e| e.method == method);
+    let range = estimate.and_then(|e| e.intervals).and_then(|all| all.get(column).copied());
+    match range {
+        Some(Range { low, high }) if !low.is_nan() && !high.is_nan() => {
+            format!("[{}, {}]", fixed(low, decimals), fixed(high, decimals))
+        }
+        _ => String::new(),
+    }
 }
 
 /// What a method says of a task, in the order of a card's columns.
@@ -359,7 +377,11 @@ impl<'a, 'b> Cards<'a, 'b> {
                     cells: ESTIMATES
                         .iter()
                         .zip(decimals)
-                        .map(|(q, d)| Number::fixed(value(task, &method.key, *q), *d))
+                        .enumerate()
+                        .map(|(i, (q, d))| CardCell {
+                            number: Number::fixed(value(task, &method.key, *q), *d),
+                            interval: interval(task, &method.key, i, *d),
+                        })
                         .collect(),
                 })
                 .collect(),

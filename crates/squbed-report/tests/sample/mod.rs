@@ -4,8 +4,10 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use squbed_core::Flag;
 use squbed_report::{
-    AccuracyMetric, Bound, Correlation, Estimate, Failure, Floor, Image, LatentReport, Method, MethodOption,
-    Note, Origin, Outcome, Quantity, ReportData, Run, SeedRow, SeedTable, Step, TaskReport, Truth, Verdict,
+    AccuracyMetric, Bound, Claim, ClaimCurves, ClaimTest, Contribution, Correlation, Curve, CurvePoint,
+    Curves, Estimate, Failure, Floor, Image, LatentReport, Method, MethodOption, NotRun, Note, Origin,
+    Outcome, Quantity, Range, ReportData, RiskCoverage, Run, SeedRow, SeedTable, Step, TaskReport, Truth,
+    Verdict,
 };
 
 const METHODS: [&str; 4] = [
@@ -76,6 +78,8 @@ pub(crate) fn sample(tasks: usize, seed: u64) -> ReportData {
             error: "cannot decode: the file ends after 812 bytes".to_owned(),
             hint: "make it again".to_owned(),
         }],
+        claim: claim(),
+        methods_text: vec!["Prompts were embedded by an invented encoder <with brackets>.".to_owned()],
         warnings: vec!["Task t09 has 3 of 4 videos in latent prompt 2.".to_owned()],
         citations: vec!["How Confident Are Video Models? (S-QUBED), 2025.".to_owned()],
         ..ReportData::default()
@@ -141,6 +145,88 @@ fn method(rng: &mut ChaCha8Rng, key: &str, unit: &str, n: usize) -> Method {
             option("total", "sum (Eq. 3)", Origin::Paper, "as stated"),
         ],
         correlations,
+    }
+}
+
+fn claim() -> Claim {
+    let test = |figure: u8, estimate: &str, x: &str, tau: f64| ClaimTest {
+        figure,
+        estimate: estimate.to_owned(),
+        x: x.to_owned(),
+        y: if figure == 3 { "human ranking" } else { "I3D cosine" }.to_owned(),
+        scope: "all tasks".to_owned(),
+        n: 24,
+        tau,
+        ci_low: tau - 0.2,
+        ci_high: tau + 0.2,
+        p: 0.0123,
+        p_less: 0.00615,
+        p_holm: 0.0738,
+        undefined: None,
+    };
+    let mut undefined = test(5, "paper", "epistemic", f64::NAN);
+    undefined.undefined = Some("all values of one side are the same".to_owned());
+    let curve = |label: &str, dashed: bool, slope: f64| Curve {
+        label: label.to_owned(),
+        dashed,
+        points: (5..24)
+            .map(|n| CurvePoint {
+                x: f64::from(n),
+                y: if n == 9 { f64::NAN } else { slope * f64::from(n) / 24.0 - 0.2 },
+                marked: !dashed && n > 15,
+                label: format!("{n} tasks"),
+            })
+            .collect(),
+    };
+    let curves = |title: &str, level: Option<f64>| ClaimCurves {
+        curves: Curves {
+            name: String::new(),
+            title: title.to_owned(),
+            subtitle: "default, I3D cosine".to_owned(),
+            x: "tasks of lowest epistemic uncertainty".to_owned(),
+            y: "Kendall’s τ".to_owned(),
+            level,
+            lines: vec![
+                curve("aleatoric", false, -0.5),
+                curve("epistemic", false, -0.3),
+                curve("random order", true, 0.1),
+            ],
+        },
+        caption: "Marks where p < 0.05.".to_owned(),
+    };
+    Claim {
+        tests: vec![
+            test(3, "", "I3D cosine", -0.64),
+            test(4, "default", "total by rank sum", -0.53),
+            test(4, "paper", "total by plain sum", -0.31),
+            test(5, "default", "aleatoric", -0.73),
+            undefined,
+        ],
+        subset_rule: "the share 0.25 of the tasks".to_owned(),
+        families: "Holm’s correction is over each estimate’s tests.".to_owned(),
+        human_ranking: "10 tasks ranked in ranking.csv, 1 the best.".to_owned(),
+        curves: vec![curves("τ over the choice of the subset", Some(0.0)), curves("Risk and coverage", None)],
+        contributions: vec![Contribution {
+            estimate: "default".to_owned(),
+            total: "plain sum".to_owned(),
+            tau_aleatoric: 0.81,
+            tau_epistemic: 0.22,
+            share_aleatoric: 0.84,
+            share_epistemic: f64::NAN,
+        }],
+        risk_coverage: vec![RiskCoverage {
+            estimate: "default".to_owned(),
+            metric: "I3D cosine".to_owned(),
+            total: "rank sum".to_owned(),
+            area: -0.91,
+            optimal: -0.95,
+            random: -0.85,
+            gain: 0.6,
+        }],
+        not_run: vec![NotRun {
+            metric: "lpips-alex".to_owned(),
+            why: "its weights are not there; run `squbed models fetch lpips-alex`".to_owned(),
+        }],
     }
 }
 
@@ -239,6 +325,10 @@ fn task(rng: &mut ChaCha8Rng, i: usize) -> TaskReport {
                 total_sum: aleatoric + epistemic,
                 total_rank_sum: f64::NAN,
                 total_z_sum: noise(2.0),
+                intervals: (method == METHODS[0]).then(|| {
+                    [aleatoric, epistemic, aleatoric + epistemic]
+                        .map(|x| Range { low: x - 3.0, high: x + 3.0 })
+                }),
             }
         })
         .collect();

@@ -53,6 +53,7 @@ impl Folder {
                     total_sum: a[i] + e[i],
                     total_rank_sum: ranks[i],
                     total_z_sum: zs[i],
+                    intervals: None,
                 });
             }
         }
