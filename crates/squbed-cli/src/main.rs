@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand};
 use squbed::Fault;
 
 use commands::{
-    bench, calibrate, demo, devices, embed, estimate, models, probe, run, sim, sources, stats, vmf,
+    bench, calibrate, demo, devices, embed, estimate, models, probe, run, score, sim, sources, stats, vmf,
 };
 
 /// Variables that decide where models are and come from, for `--help`.
@@ -70,7 +70,7 @@ enum Command {
     /// Aleatoric, epistemic and total uncertainty of each task.
     Estimate(estimate::Estimate),
     /// Accuracy of each task's videos against its ground truth.
-    Score(estimate::Score),
+    Score(score::Score),
     /// Rank correlation of uncertainty with accuracy, and with the truth where it is known.
     Calibrate(calibrate::Calibrate),
     /// The HTML report of a results' folder.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// A rule that picks frames of a video.
 ///
-/// Prints as `uniform:16`, `rate:8` or `rate:8:max=32`, `indices:0,4,8` and parses from the same.
+/// Prints as `uniform:16`, `rate:8` or `rate:8:max=32`, `within:16:5.5`, `indices:0,4,8` and parses from the same.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Sampling {
@@ -21,13 +21,24 @@ pub enum Sampling {
         /// Upper bound on the number of frames.
         max: Option<usize>,
     },
+    /// `k` frames at the centres of `k` equal spans of the first `seconds` of presentation time: for each the last
+    /// frame whose time since the first is not after it. Two videos of different rate or length are compared at
+    /// equal times by it.
+    Within {
+        /// How many.
+        frames: usize,
+        /// Of so much of the video.
+        seconds: f64,
+    },
     /// These frames, counted from 0 in order of presentation; repeats are kept.
     Indices(Vec<usize>),
 }
 
 /// A sampling rule that cannot be read or makes no sense.
 #[derive(Debug, thiserror::Error, PartialEq)]
-#[error("sampling `{given}`: {reason}; write uniform:K, rate:FPS, rate:FPS:max=K or indices:I,J,…")]
+#[error(
+    "sampling `{given}`: {reason}; write uniform:K, rate:FPS, rate:FPS:max=K, within:K:SECONDS or indices:I,J,…"
+)]
 pub struct SamplingError {
     /// What was given.
     pub given: String,
@@ -41,6 +52,7 @@ impl fmt::Display for Sampling {
             Self::Uniform(k) => write!(f, "uniform:{k}"),
             Self::Rate { fps, max: None } => write!(f, "rate:{fps}"),
             Self::Rate { fps, max: Some(max) } => write!(f, "rate:{fps}:max={max}"),
+            Self::Within { frames, seconds } => write!(f, "within:{frames}:{seconds}"),
             Self::Indices(indices) => {
                 f.write_str("indices:")?;
                 for (i, index) in indices.iter().enumerate() {
@@ -78,6 +90,15 @@ impl FromStr for Sampling {
                     .ok_or_else(|| fail("a rate is a number above 0"))?;
                 Ok(Self::Rate { fps, max })
             }
+            "within" => {
+                let (frames, seconds) = rest.split_once(':').ok_or_else(|| fail("no seconds are given"))?;
+                let seconds = seconds
+                    .parse()
+                    .ok()
+                    .filter(|seconds: &f64| seconds.is_finite() && *seconds > 0.0)
+                    .ok_or_else(|| fail("seconds are a number above 0"))?;
+                Ok(Self::Within { frames: positive(frames)?, seconds })
+            }
             "indices" => rest
                 .split(',')
                 .map(|i| i.trim().parse().map_err(|_| fail("an index is a whole number from 0")))
@@ -114,19 +135,26 @@ impl Sampling {
                 let Some((first, last)) = pts_seconds.first().zip(pts_seconds.last()) else {
                     return Vec::new();
                 };
-                // Half a nanosecond forgives the rounding of k / fps against a time-base product.
-                let slack = 5e-10;
-                let ticks = ((last - first + slack) * fps).floor() as usize + 1;
-                (0..ticks.min(max.unwrap_or(usize::MAX)))
-                    .map(|i| {
-                        let at = first + i as f64 / fps + slack;
-                        pts_seconds.partition_point(|&t| t <= at).max(1) - 1
-                    })
-                    .collect()
+                let ticks = ((last - first + SLACK) * fps).floor() as usize + 1;
+                let ticks = 0..ticks.min(max.unwrap_or(usize::MAX));
+                ticks.map(|i| shown_at(pts_seconds, first + i as f64 / fps)).collect()
+            }
+            Self::Within { frames, seconds } => {
+                let Some(first) = pts_seconds.first() else { return Vec::new() };
+                let centre = |i: usize| first + (i as f64 + 0.5) / *frames as f64 * seconds;
+                (0..*frames).map(|i| shown_at(pts_seconds, centre(i))).collect()
             }
             Self::Indices(indices) => indices.clone(),
         }
     }
+}
+
+/// Half a nanosecond forgives the rounding of k / fps against a time-base product.
+const SLACK: f64 = 5e-10;
+
+/// The frame that is shown at a time: the last one that begins by then, else the first.
+fn shown_at(pts_seconds: &[f64], at: f64) -> usize {
+    pts_seconds.partition_point(|&t| t <= at + SLACK).max(1) - 1
 }
 
 #[cfg(test)]
@@ -135,10 +163,20 @@ mod tests {
 
     #[test]
     fn rules_print_as_they_parse() {
-        for text in ["uniform:16", "rate:8", "rate:7.5:max=32", "indices:0,4,4,2"] {
+        for text in ["uniform:16", "rate:8", "rate:7.5:max=32", "within:16:5.8125", "indices:0,4,4,2"] {
             assert_eq!(text.parse::<Sampling>().unwrap().to_string(), text);
         }
-        for text in ["uniform:0", "uniform", "rate:-1", "rate:nan", "indices:", "every:2"] {
+        for text in [
+            "uniform:0",
+            "uniform",
+            "rate:-1",
+            "rate:nan",
+            "within:4",
+            "within:4:0",
+            "within:0:4",
+            "indices:",
+            "every:2",
+        ] {
             assert!(text.parse::<Sampling>().is_err(), "{text}");
         }
     }
@@ -148,6 +186,18 @@ mod tests {
         let times: Vec<f64> = (0..132).map(|i| i as f64 / 25.0).collect();
         assert_eq!(Sampling::Uniform(12).indices(&times)[..2], [5, 16]);
         assert_eq!(Sampling::Uniform(4).indices(&times[..2]), [0, 0, 1, 1]);
+    }
+
+    #[test]
+    fn within_compares_rates_and_lengths_at_equal_times() {
+        let within = Sampling::Within { frames: 4, seconds: 2.0 };
+        let even = |fps: f64, n: usize| (0..n).map(|i| 7.0 + i as f64 / fps).collect::<Vec<_>>();
+        // Centres at 0.25, 0.75, 1.25 and 1.75 s, whatever the rate and however long the video goes on.
+        assert_eq!(within.indices(&even(8.0, 16)), [2, 6, 10, 14]);
+        assert_eq!(within.indices(&even(8.0, 80)), [2, 6, 10, 14]);
+        assert_eq!(within.indices(&even(4.0, 8)), [1, 3, 5, 7]);
+        assert_eq!(within.indices(&even(1.0, 2)), [0, 0, 1, 1]);
+        assert!(within.indices(&[]).is_empty());
     }
 
     #[test]

@@ -31,6 +31,7 @@ pub struct Lpips {
     /// `[c]` of each depth.
     heads: Vec<Tensor>,
     device: Device,
+    weights_sha256: String,
 }
 
 impl Lpips {
@@ -54,7 +55,13 @@ impl Lpips {
             Ok(head.flatten_all()?)
         };
         let heads = backbone.channels().into_iter().enumerate().map(head).collect::<Result<_>>()?;
-        Ok(Self { tower, heads, device: device.clone() })
+        let weights_sha256 = format!("{}+{}", weights.sha256(), linear.sha256());
+        Ok(Self { tower, heads, device: device.clone(), weights_sha256 })
+    }
+
+    /// Digests of the network's and of the heads' file.
+    pub fn weights_sha256(&self) -> &str {
+        &self.weights_sha256
     }
 
     /// From the model `lpips-alex` or `lpips-vgg` of a store.

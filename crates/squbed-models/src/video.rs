@@ -7,10 +7,10 @@ use squbed_frame::{center_crop, resize, resize_and_crop};
 use squbed_tensor::{EncodeError, VideoEncoder};
 
 use crate::{
-    arch::VideoNetwork,
+    arch::{VideoNetwork, inception::CLASSES},
     bare::{Head, by_clips},
     error::{Error, encode_error},
-    manifest::{Input, Modality, Normalise},
+    manifest::{Architecture, Input, Modality, Normalise},
     store::Opened,
     weights::Weights,
 };
@@ -20,6 +20,8 @@ pub struct ClipEncoder {
     identity: EncoderIdentity,
     steps: Preprocessing,
     network: Box<dyn VideoNetwork>,
+    architecture: Architecture,
+    head: Head,
 }
 
 /// What a frame goes through before the network sees it.
@@ -75,7 +77,19 @@ impl ClipEncoder {
         };
         let load = || manifest.architecture.video_network(&weights, device, dtype);
         let network = weights.all_of(load)?;
-        Ok(Self { identity, steps, network })
+        let architecture = manifest.architecture;
+        Ok(Self { identity, steps, network, architecture, head: Head::Embedding })
+    }
+
+    /// The same network with its class scores in place of embeddings.
+    ///
+    /// # Errors
+    ///
+    /// A network without classes.
+    pub fn logits(self) -> Result<Self, Error> {
+        self.architecture.check_head(Head::Logits)?;
+        let identity = EncoderIdentity { head: Head::Logits.to_string(), dim: CLASSES, ..self.identity };
+        Ok(Self { identity, head: Head::Logits, ..self })
     }
 
     /// A clip as the network takes it, `[t, h, w, 3]` in f32 on the CPU.
@@ -130,6 +144,6 @@ impl VideoEncoder for ClipEncoder {
     }
 
     fn embed(&self, batch: &Tensor) -> Result<Tensor, EncodeError> {
-        by_clips(&*self.network, batch, Head::Embedding).map_err(|error| encode_error(&self.identity, error))
+        by_clips(&*self.network, batch, self.head).map_err(|error| encode_error(&self.identity, error))
     }
 }

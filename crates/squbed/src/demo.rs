@@ -11,7 +11,7 @@ use squbed_core::float;
 
 use crate::{
     calibrate::{Calibration, Correlation, PointMasses, TruthCorrelations},
-    experiment::{Embed, Experiment, Generate, Refine, TaskSource},
+    experiment::{Embed, Experiment, Generate, Refine, Score, TaskSource},
     method::Preset,
     results::CalibrationFile,
 };
@@ -51,6 +51,7 @@ impl Demo {
             refine: Refine { latents: self.latents, ..Refine::default() },
             generate: Generate { videos: self.videos, ..Generate::default() },
             embed: Embed { cache: several.then(|| self.out.join("cache")), ..Embed::default() },
+            score: Score::default(),
             presets: vec![Preset::Default, Preset::Paper],
             resamples: 2000,
         }

@@ -317,7 +317,7 @@ fn digest_files(paths: &[&Path], progress: &dyn Progress) -> (BTreeMap<PathBuf, 
 
 /// The digest of a video's content: of a file its bytes, of a folder of frames the names and bytes of its files, since
 /// the names give the order.
-fn digest_video(path: &Path) -> Result<String, squbed_store::Error> {
+pub(crate) fn digest_video(path: &Path) -> Result<String, squbed_store::Error> {
     if !path.is_dir() {
         return squbed_store::digest_file(path);
     }

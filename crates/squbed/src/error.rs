@@ -111,6 +111,28 @@ pub enum Error {
         /// What is to make them now.
         here: String,
     },
+    /// A measure of accuracy that there is not.
+    #[error("there is no metric `{name}`; known are {known}")]
+    UnknownMeasure {
+        /// Given.
+        name: String,
+        /// Those that there are.
+        known: String,
+    },
+    /// A frame that cannot be brought to the size of comparison.
+    #[error("a frame of {} cannot be compared", path.display())]
+    Compare {
+        /// The video.
+        path: PathBuf,
+        /// Why.
+        source: squbed_frame::Error,
+    },
+    /// A video that lasts no time.
+    #[error("{} has no duration, so that no times of it can be compared", path.display())]
+    NoDuration {
+        /// The video.
+        path: PathBuf,
+    },
     /// An estimate that stands where one of other encoders is to go.
     #[error("{} holds an estimate by {there}, not by {here}", path.display())]
     OtherEncoders {
@@ -380,6 +402,16 @@ impl Error {
             _ => return remedy(self),
         };
         Some(text.to_owned())
+    }
+
+    /// Whether a model's files are not on this machine, which the message says with the command that brings them.
+    pub fn is_missing_model(&self) -> bool {
+        let missing = |error: &squbed_models::Error| matches!(error, squbed_models::Error::Missing { .. });
+        match self {
+            Self::Models(error) => missing(error),
+            Self::Metrics(squbed_metrics::Error::Models(error)) => missing(error),
+            _ => false,
+        }
     }
 
     /// Whose fault it is. What a user may get wrong with a tensor is checked before Candle sees it, so that an

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{Error, Result},
     method::Preset,
+    score::Measure,
 };
 
 /// The experiment's record in its results' folder.
@@ -41,6 +42,9 @@ pub struct Experiment {
     /// Embedding.
     #[serde(default)]
     pub embed: Embed,
+    /// Accuracy.
+    #[serde(default)]
+    pub score: Score,
     /// Estimation presets.
     #[serde(default = "all_presets")]
     pub presets: Vec<Preset>,
@@ -107,6 +111,30 @@ pub struct Embed {
     pub batch: usize,
 }
 
+/// Accuracy of the generated videos.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Score {
+    /// The metrics, as [`Measure`](crate::score::Measure) names them; the first is the primary one.
+    #[serde(default = "default_metrics")]
+    pub metrics: Vec<String>,
+    /// Model of the CLIP metrics.
+    #[serde(default = "default_clip")]
+    pub clip: String,
+}
+
+/// The metrics where none are named: those that need no weights beside the video encoder's.
+pub const DEFAULT_METRICS: [&str; 3] = ["cosine", "ssim", "psnr"];
+
+/// The model of the CLIP metrics where none is named.
+pub const DEFAULT_CLIP: &str = "clip-vit-base-patch32";
+
+fn default_metrics() -> Vec<String> {
+    DEFAULT_METRICS.map(str::to_owned).to_vec()
+}
+fn default_clip() -> String {
+    DEFAULT_CLIP.to_owned()
+}
 fn default_title() -> String {
     "Uncertainty of a video model".to_owned()
 }
@@ -147,6 +175,23 @@ impl Default for Refine {
 impl Default for Generate {
     fn default() -> Self {
         Self { generator: closed_world(), videos: ten() }
+    }
+}
+
+impl Default for Score {
+    fn default() -> Self {
+        Self { metrics: default_metrics(), clip: default_clip() }
+    }
+}
+
+impl Score {
+    /// The metrics by their type.
+    ///
+    /// # Errors
+    ///
+    /// A metric that there is not.
+    pub fn measures(&self) -> Result<Vec<Measure>> {
+        self.metrics.iter().map(|name| name.parse()).collect()
     }
 }
 
@@ -246,6 +291,7 @@ impl Experiment {
                 return Err(Error::TooSmall { name, value, least });
             }
         }
+        self.score.measures()?;
         if let TaskSource::World { kind, tasks } = &self.tasks {
             if *tasks < 4 {
                 return Err(Error::TooSmall { name: "tasks.world.tasks", value: *tasks, least: 4 });

@@ -24,6 +24,7 @@ pub mod pair;
 pub mod progress;
 pub mod results;
 pub mod run;
+pub mod score;
 pub mod steps;
 pub mod summary;
 

@@ -7,7 +7,7 @@
 //! ├── truth.jsonl              the closed world's truth, where there is one
 //! ├── ground-truth/, videos/   the closed world's clips
 //! ├── cache/                   embeddings, unless the experiment names another folder
-//! ├── accuracy.jsonl
+//! ├── accuracy.jsonl, accuracy_videos.jsonl, metrics.json
 //! ├── baselines.jsonl, variants.jsonl
 //! ├── <estimate>/uncertainty.{jsonl,parquet}, method.json, basis.safetensors
 //! │                            a folder a preset, and one a preset with changed options
@@ -20,6 +20,7 @@
 //! Finished work is found by its files and not done again.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -33,7 +34,7 @@ use squbed_store::{Failure, TruthRow};
 use squbed_tensor::{TextEncoder, VideoEncoder};
 
 use crate::{
-    ablation, accuracy,
+    ablation,
     calibrate::Resampling,
     embed::{self, Work},
     error::{Error, Result},
@@ -41,11 +42,12 @@ use crate::{
     method::{self, MethodOptions},
     progress::Progress,
     results::{self, CalibrationFile, FAILURES, MethodInForce},
+    score::{self, Scoring},
     steps,
 };
 
 /// The steps whose rows of `failures.jsonl` a run replaces.
-const FAILING_STEPS: &[&str] = &["generate", "embed", "estimate"];
+const FAILING_STEPS: &[&str] = &["generate", "embed", "score", "estimate"];
 
 /// Encoders on their device, loaded once for any number of runs.
 pub struct Encoders {
@@ -55,17 +57,23 @@ pub struct Encoders {
     pub video: Box<dyn VideoEncoder>,
     /// Where both live.
     pub device: Device,
+    /// Their arithmetic.
+    pub dtype: DType,
+    /// Where further models are.
+    pub models: ModelStore,
 }
 
 impl Encoders {
     /// Loads the encoders that an experiment names.
-    pub fn load(experiment: &Experiment, models: &ModelStore) -> Result<Self> {
+    pub fn load(experiment: &Experiment, models: ModelStore) -> Result<Self> {
         let device = squbed_tensor::device::select_device(&experiment.device)?;
         let dtype: DType = squbed_tensor::device::select_dtype(&experiment.dtype, &device)?;
         Ok(Self {
             text: models.text_encoder(&experiment.embed.text, &device, dtype)?,
             video: models.video_encoder(&experiment.embed.video, &device, dtype)?,
             device,
+            dtype,
+            models,
         })
     }
 }
@@ -171,8 +179,31 @@ pub fn run(
     record.work("embed videos", "clips", &work);
     failures.extend(work.failures);
 
-    let scores = accuracy::cosine_scores(&tasks, &videos);
-    squbed_store::write_accuracy(out, &scores)?;
+    let measures = experiment.score.measures()?;
+    let scoring = Scoring {
+        tasks: &tasks,
+        measures: &measures,
+        clip_model: &experiment.score.clip,
+        models: &encoders.models,
+        device: &encoders.device,
+        dtype: encoders.dtype,
+        cache: &cache,
+        batch: experiment.embed.batch,
+        out,
+    };
+    let scored = score::score(&scoring, Some(&videos), progress)?;
+    record.steps.push(StepRecord {
+        step: "compare videos".to_owned(),
+        unit: "values".to_owned(),
+        reused: scored.reused,
+        done: scored.computed,
+        failed: scored.failures.len(),
+        seconds: scored.seconds,
+    });
+    scored.remarks.iter().for_each(|remark| progress.warn(remark));
+    // What could not be embedded is told once.
+    let known: BTreeSet<String> = failures.iter().map(|failure| failure.item.clone()).collect();
+    failures.extend(scored.failures.into_iter().filter(|failure| !known.contains(&failure.item)));
     let (embedded, left_out) = embed::gather(&tasks, &texts, &videos);
     failures.extend(left_out);
     // Before anything that can still end the run.

@@ -138,6 +138,8 @@ impl Folder {
             floors: report_floors(context),
             run: self.run(),
             accuracies: self.accuracies(),
+            claim: squbed_report::Claim::default(),
+            methods_text: Vec::new(),
             methods,
             baselines,
             seeds: seed_tables(context.seeds),

@@ -3,7 +3,7 @@
 use std::{fs, path::Path, sync::Mutex};
 
 use squbed::{
-    experiment::{Embed, Experiment, Generate, Refine, TaskSource},
+    experiment::{Embed, Experiment, Generate, Refine, Score, TaskSource},
     method::Preset,
     models::ModelStore,
     progress::{Progress, Silent},
@@ -22,6 +22,7 @@ fn experiment(out: &Path) -> Experiment {
         refine: Refine { latents: 2, ..Refine::default() },
         generate: Generate { videos: 2, ..Generate::default() },
         embed: Embed::default(),
+        score: Score::default(),
         presets: vec![Preset::Default, Preset::Paper],
         resamples: 200,
     }
@@ -53,7 +54,7 @@ fn a_run_reuses_what_is_finished_and_survives_a_broken_video() {
     let folder = tempfile::tempdir().unwrap();
     let experiment = experiment(&folder.path().join("results"));
     let models = ModelStore::new(None).unwrap();
-    let encoders = Encoders::load(&experiment, &models).expect("run `cargo xtask setup`");
+    let encoders = Encoders::load(&experiment, models).expect("run `cargo xtask setup`");
 
     let steps = Steps::default();
     let first = run(&experiment, &encoders, "test", &steps).unwrap();

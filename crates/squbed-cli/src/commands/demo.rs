@@ -69,7 +69,7 @@ impl Demo {
         let several = seeds.len() > 1;
         let first = demo.experiment(seeds[0], several);
         first.check()?;
-        let encoders = Encoders::load(&first, &ModelStore::new(None)?)?;
+        let encoders = Encoders::load(&first, ModelStore::new(None)?)?;
         let mut outcomes = Vec::new();
         for &seed in &seeds {
             bars.note(&format!("seed {seed}: {} tasks of {} × {}", demo.tasks, demo.latents, demo.videos));

@@ -1,25 +1,21 @@
-//! `squbed estimate` and `squbed score`: from cached embeddings to uncertainties and accuracies.
+//! `squbed estimate`: from cached embeddings to uncertainties.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
-use clap::{Args, Subcommand};
+use anyhow::Context;
+use clap::Args;
 use serde::Serialize;
 use squbed::{
-    accuracy,
     calibrate::{Parts, PointMasses},
     core::{Flag, GroupFit, TaskUncertainty, float},
     embed,
     method::{self, MethodOptions, Preset, Projection},
     models::ModelStore,
-    progress::Progress,
     results::{self, MethodInForce},
-    run,
     store::Failure,
     vmf::Estimator,
 };
 
-use super::pair::Pair;
 use crate::{
     Common, Done,
     output::{Records, tell},
@@ -27,21 +23,21 @@ use crate::{
 };
 
 #[derive(Args)]
-struct Embedded {
+pub(super) struct Embedded {
     /// Task manifest with latent prompts and videos.
-    tasks: PathBuf,
+    pub(super) tasks: PathBuf,
     /// Embedding cache; what it lacks is embedded now.
     #[arg(long)]
-    cache: PathBuf,
+    pub(super) cache: PathBuf,
     /// Encoder of the videos.
     #[arg(long, default_value = "i3d-kinetics-400")]
-    video_model: String,
+    pub(super) video_model: String,
     /// Videos a batch.
     #[arg(long, default_value_t = 4)]
-    batch: usize,
+    pub(super) batch: usize,
     /// Folder of the results.
     #[arg(long)]
-    out: PathBuf,
+    pub(super) out: PathBuf,
 }
 
 #[derive(Args)]
@@ -67,22 +63,6 @@ pub(crate) struct Estimate {
     /// Project on the basis that an earlier estimate stored, its basis.safetensors.
     #[arg(long, conflicts_with_all = ["projection", "components"])]
     basis: Option<PathBuf>,
-}
-
-#[derive(Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-pub(crate) struct Score {
-    #[command(flatten)]
-    embedded: Option<Embedded>,
-    #[command(subcommand)]
-    what: Option<ScoreOf>,
-}
-
-/// What `squbed score` compares other than the videos of tasks.
-#[derive(Subcommand)]
-enum ScoreOf {
-    /// One metric of two pictures.
-    Pair(Pair),
 }
 
 #[derive(Serialize)]
@@ -122,7 +102,7 @@ fn flags(task: &TaskUncertainty) -> Vec<String> {
 
 /// Ends a command whose every item failed: nothing was `done`, and no result is written. It is no error of the
 /// command line, so that the exit code is that of failed items.
-fn nothing(done: &str, failures: &[Failure], out: &Path) -> Done {
+pub(super) fn nothing(done: &str, failures: &[Failure], out: &Path) -> Done {
     let first = failures.first();
     let layers = first.map(|f| format!("{} failed at `{}`: {}", f.step, f.item, f.error));
     let layers: Vec<String> = std::iter::once(format!("no task could be {done}")).chain(layers).collect();
@@ -206,57 +186,6 @@ impl Estimate {
             })
             .collect();
         Records::list(&rows)?.print(common.format)?;
-        Ok(done)
-    }
-}
-
-impl Score {
-    pub(crate) fn run(self, common: &Common) -> anyhow::Result<Done> {
-        if let Some(ScoreOf::Pair(pair)) = self.what {
-            return pair.run(common);
-        }
-        let Some(input) = &self.embedded else { bail!("give task manifest, --cache and --out") };
-        let bars = Bars::new(common.quiet);
-        let tasks = squbed::store::read_tasks(&input.tasks).map_err(squbed::Error::from)?;
-        let all = tasks.len();
-        let tasks: Vec<_> = tasks.into_iter().filter(|task| task.ground_truth.is_some()).collect();
-        if tasks.is_empty() {
-            bail!(
-                "nothing can be scored: none of the {all} task(s) in {} has a ground truth; give each a \
-                 `ground_truth`, the path of its true video",
-                input.tasks.display()
-            );
-        }
-        let (tasks, without_videos): (Vec<_>, Vec<_>) =
-            tasks.into_iter().partition(|task| task.latents.iter().any(|z| !z.videos.is_empty()));
-        if tasks.is_empty() {
-            bail!(
-                "nothing can be scored: no task of {} has videos; run `squbed generate` first",
-                input.tasks.display()
-            );
-        }
-        if tasks.len() < all {
-            bars.warn(&format!(
-                "{} of {all} task(s) get no score: {} without ground truth, {} without videos",
-                all - tasks.len(),
-                all - tasks.len() - without_videos.len(),
-                without_videos.len()
-            ));
-        }
-        let (device, dtype) = super::place(common)?;
-        let models = ModelStore::new(None).map_err(squbed::Error::from)?;
-        let video = models.video_encoder(&input.video_model, &device, dtype).map_err(squbed::Error::from)?;
-        let paths = run::video_paths(&tasks);
-        let (videos, _, work) = embed::embed_videos(&paths, &*video, Some(&input.cache), input.batch, &bars)?;
-        let scores = accuracy::cosine_scores(&tasks, &videos);
-        let done = super::record_failures(&input.out, &["embed"], &paths, &work.failures, &bars)?;
-        if scores.is_empty() {
-            return Ok(nothing("scored", &work.failures, &input.out));
-        }
-        squbed::store::write_accuracy(&input.out, &scores).map_err(squbed::Error::from)?;
-        results::carry_truth(&input.tasks, &tasks, &input.out)?;
-        results::forget_calibration(&input.out)?;
-        Records::list(&scores)?.print(common.format)?;
         Ok(done)
     }
 }

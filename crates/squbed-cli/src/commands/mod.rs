@@ -10,6 +10,7 @@ pub(crate) mod models;
 pub(crate) mod pair;
 pub(crate) mod probe;
 pub(crate) mod run;
+pub(crate) mod score;
 pub(crate) mod sim;
 pub(crate) mod sources;
 pub(crate) mod stats;

@@ -39,7 +39,7 @@ impl Run {
             );
         }
         let bars = Bars::new(common.quiet);
-        let encoders = Encoders::load(&experiment, &ModelStore::new(None)?)?;
+        let encoders = Encoders::load(&experiment, ModelStore::new(None)?)?;
         let outcome = squbed::run::run(&experiment, &encoders, &super::command_line(), &bars)?;
         let report = squbed::summary::report(&experiment.out, &experiment.out, Context::default(), &bars)?;
         tell(&outcome, &bars);

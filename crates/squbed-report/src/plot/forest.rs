@@ -8,8 +8,8 @@ use crate::format::{UNDEFINED, interval, tau};
 
 const WIDTH: f64 = 440.0;
 /// Ends of the axis from τ = −1 to 1.
-const AXIS_FROM: f64 = 144.0;
-const AXIS_TO: f64 = 314.0;
+const AXIS_FROM: f64 = 152.0;
+const AXIS_TO: f64 = 318.0;
 /// Room for a name.
 const NAME: f64 = AXIS_FROM - 22.0;
 /// Where the numbers end.

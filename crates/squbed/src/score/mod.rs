@@ -1,0 +1,221 @@
+//! Accuracy of generated videos, metric by metric.
+//!
+//! The paper's appendix A.1: generated and true clip are brought to 224×224 without a crop (bicubic), 16 frames are taken
+//! at equal times over the shorter of both durations, a metric is averaged over the frames, and then over the task's
+//! videos. Equal times are the centres of 16 equal spans, which is our choice. Higher is better in every metric: LPIPS is
+//! a distance and enters as its negative, under that name.
+//!
+//! | asked for as | stands as | is |
+//! | --- | --- | --- |
+//! | `cosine` | `ENCODER cosine` | cosine of the video encoder's embeddings, [`accuracy`](crate::accuracy) |
+//! | `clip` | `CLIP score, MODEL` | cosine of the normalised means of normalised frame embeddings |
+//! | `clip-frames` | `CLIP frame score, MODEL` | mean cosine of frames in pairs |
+//! | `alignment` | `CLIP text alignment, MODEL` | cosine of the prompt ℓ and the video; needs no ground truth |
+//! | `ssim`, `psnr`, `ssim-y`, `psnr-y` | the same | [`squbed_metrics`] |
+//! | `lpips-alex`, `lpips-vgg` | `-lpips-alex`, `-lpips-vgg` | the negative distance |
+//! | `fvd` | in `metrics.json` | Fréchet distance of all generated videos to all true ones, one number for the whole set |
+
+mod frames;
+mod frechet;
+mod loaded;
+mod record;
+
+use std::{fmt, path::Path, str::FromStr};
+
+use candle_core::{DType, Device};
+use squbed_core::{AccuracyScore, Task};
+use squbed_metrics::Metric;
+use squbed_models::ModelStore;
+use squbed_store::Failure;
+
+use crate::{
+    accuracy,
+    embed::Embeddings,
+    error::{Error, Result},
+    progress::Progress,
+    results,
+};
+pub use frames::{FrameScores, score_frames};
+pub use loaded::Loaded;
+pub use record::{Frechet, METRICS, MetricRecord, MetricsFile, NotRun, VIDEO_SCORES, VideoScore};
+
+/// Frames of a video that a metric is averaged over (A.1).
+pub const FRAMES: usize = 16;
+/// Side of the pictures that are compared, in pixels (A.1).
+pub const SIDE: usize = 224;
+
+/// A measure of accuracy that can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// Cosine of the video encoder's embeddings.
+    Cosine,
+    /// A metric of frames in pairs.
+    Frames(Metric),
+    /// Cosine of CLIP's video embeddings.
+    Clip,
+    /// Mean cosine of CLIP's frame embeddings in pairs.
+    ClipFrames,
+    /// Cosine of CLIP's embeddings of prompt and video.
+    Alignment,
+    /// Fréchet video distance of the whole set.
+    Frechet,
+}
+
+impl Measure {
+    /// Every measure.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let frames = Metric::ALL.into_iter().map(Self::Frames);
+        [Self::Cosine, Self::Clip, Self::ClipFrames, Self::Alignment, Self::Frechet].into_iter().chain(frames)
+    }
+
+    /// The name to ask for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cosine => "cosine",
+            Self::Frames(metric) => metric.name(),
+            Self::Clip => "clip",
+            Self::ClipFrames => "clip-frames",
+            Self::Alignment => "alignment",
+            Self::Frechet => "fvd",
+        }
+    }
+
+    /// Whether it compares with a ground truth.
+    pub fn needs_truth(self) -> bool {
+        self != Self::Alignment
+    }
+}
+
+impl fmt::Display for Measure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Measure {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        Self::all().find(|measure| measure.name() == name).ok_or_else(|| Error::UnknownMeasure {
+            name: name.to_owned(),
+            known: Self::all().map(Self::name).collect::<Vec<_>>().join(", "),
+        })
+    }
+}
+
+/// What is scored, how and into which folder.
+#[derive(Clone, Copy)]
+pub struct Scoring<'a> {
+    /// The tasks, with their videos.
+    pub tasks: &'a [Task],
+    /// The measures; the first is the primary one.
+    pub measures: &'a [Measure],
+    /// The model of the CLIP measures.
+    pub clip_model: &'a str,
+    /// Where weights are.
+    pub models: &'a ModelStore,
+    /// Where networks run.
+    pub device: &'a Device,
+    /// Their arithmetic.
+    pub dtype: DType,
+    /// The embedding cache.
+    pub cache: &'a Path,
+    /// Videos a batch.
+    pub batch: usize,
+    /// Folder of the results.
+    pub out: &'a Path,
+}
+
+/// What scoring came to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scored {
+    /// What `accuracy.jsonl` holds, metric by metric in the order asked for.
+    pub scores: Vec<AccuracyScore>,
+    /// What `metrics.json` holds.
+    pub file: MetricsFile,
+    /// What a reader has to know of the values.
+    pub remarks: Vec<String>,
+    /// Values that an earlier call had computed.
+    pub reused: usize,
+    /// Values computed now.
+    pub computed: usize,
+    /// Seconds that took.
+    pub seconds: f64,
+    /// Videos that could not be compared.
+    pub failures: Vec<Failure>,
+}
+
+/// Scores tasks and writes `accuracy.jsonl`, `accuracy_videos.jsonl` and `metrics.json`. `videos` are the embeddings of
+/// generated and true videos, for [`Measure::Cosine`]. A measure that cannot be computed is in
+/// [`MetricsFile::not_run`]. Where no task has a score nothing is written but that.
+///
+/// # Errors
+///
+/// A model that is here and damaged; a device that fails; a folder that cannot be written.
+pub fn score(scoring: &Scoring<'_>, videos: Option<&Embeddings>, progress: &dyn Progress) -> Result<Scored> {
+    let Scoring { tasks, measures, models, device, dtype, out, .. } = *scoring;
+    let loaded = Loaded::load(measures, models, scoring.clip_model, device, dtype)?;
+    let known = record::read_videos(out)?;
+    let frames = score_frames(tasks, &loaded, &known, progress)?;
+    let mut scored = Scored {
+        remarks: frames.remarks,
+        reused: frames.reused,
+        computed: frames.computed,
+        seconds: frames.seconds,
+        failures: frames.failures,
+        ..Scored::default()
+    };
+    scored.file.not_run = loaded.not_run().to_vec();
+    for measure in measures {
+        match measure {
+            Measure::Cosine => {
+                let Some(videos) = videos else { continue };
+                let of = videos.identity();
+                scored.scores.extend(accuracy::cosine_scores(tasks, videos));
+                scored.file.metrics.push(MetricRecord {
+                    name: accuracy::cosine_metric(&of.name),
+                    by: format!("{} {} {} {}", of.weights_sha256, of.preprocessing, of.sampling, of.dtype),
+                    about: "Cosine of a generated video's embedding with its ground truth's, averaged over the task's \
+                            videos. It is not a CLIP score."
+                        .to_owned(),
+                });
+            }
+            Measure::Frechet => {
+                let (frechet, failures) = frechet::frechet(scoring, progress)?;
+                scored.failures.extend(failures);
+                match frechet {
+                    Ok(frechet) => scored.file.frechet = Some(frechet),
+                    Err(not_run) => scored.file.not_run.push(not_run),
+                }
+            }
+            _ => {
+                let Some((_, record)) = loaded.measures().iter().find(|(m, _)| m == measure) else {
+                    continue;
+                };
+                scored.scores.extend(frames.tasks.iter().filter(|s| s.metric == record.name).cloned());
+                scored.file.metrics.push(record.clone());
+            }
+        }
+    }
+    if !scored.scores.is_empty() {
+        squbed_store::write_accuracy(out, &scored.scores)?;
+        record::write_videos(out, &known, &frames.videos)?;
+    }
+    results::make_folder(out)?;
+    scored.file.write(out)?;
+    Ok(scored)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_measure_is_found_by_its_name() {
+        for measure in Measure::all() {
+            assert_eq!(measure.name().parse::<Measure>().unwrap(), measure);
+        }
+        let told = "lpips".parse::<Measure>().unwrap_err().to_string();
+        assert!(told.contains("`lpips`") && told.contains("lpips-alex, lpips-vgg"), "{told}");
+    }
+}
