@@ -124,7 +124,8 @@ fn main() -> ExitCode {
 fn dispatch(cli: Cli) -> anyhow::Result<Done> {
     let common = cli.common;
     if let Some(threads) = common.threads {
-        squbed::tensor::device::set_threads(threads).map_err(squbed::Error::from)?;
+        // SAFETY: nothing has started a thread yet.
+        unsafe { squbed::tensor::device::set_threads(threads) }.map_err(squbed::Error::from)?;
     }
     match cli.command {
         Command::Demo(c) => c.run(&common),
