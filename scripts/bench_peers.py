@@ -5,22 +5,25 @@
 
 SQUBED is the program, from a release build. Of each encoder and batch size every engine is measured once in a round, one
 after the other, so that what else the machine does hits all of them; the median over the rounds is printed with the
-least and the greatest. PyTorch runs in eager mode and, where that helps it, with channels-last input; the better of the
-two counts and is named. ONNX Runtime and OpenVINO are left out where they are not installed or refuse a network. A
+least and the greatest. The ratio of processor seconds stands beside that of wall time, because other programs disturb it
+less; threads that spin while they wait count in it. PyTorch runs in eager mode and, where that helps it, with channels-last input; the better of the
+two is the one to look at. ONNX Runtime and OpenVINO are left out where they are not installed or refuse a network. A
 ratio above 1 means that squbed is faster. The share is that of PyTorch's own 2048³ product in the same rounds.
 """
 
 import argparse
 import datetime
-import importlib.util
+import importlib.metadata
 import io
 import json
+import os
 import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -159,16 +162,16 @@ ENCODERS = {
 
 
 def rate(step, batch, seconds):
-    """Items a second of steady work, after a tenth of the time for warming up."""
+    """Items a second and processor seconds an item of steady work, after a tenth of the time for warming up."""
     end = time.perf_counter() + seconds / 10
     step()
     while time.perf_counter() < end:
         step()
-    start, runs = time.perf_counter(), 0
+    start, cpu, runs = time.perf_counter(), time.process_time(), 0
     while runs == 0 or time.perf_counter() - start < seconds:
         step()
         runs += 1
-    return batch * runs / (time.perf_counter() - start)
+    return batch * runs / (time.perf_counter() - start), (time.process_time() - cpu) / (batch * runs)
 
 
 def squbed(program, arguments, batch, seconds, threads):
@@ -224,7 +227,7 @@ def openvino_engine(network, x, threads):
 def engines(network, x, threads):
     yield from torch_engines(network, x)
     for module, make in [("onnxruntime", onnx_engine), ("openvino", openvino_engine)]:
-        if importlib.util.find_spec(module) is None:
+        if find_spec(module) is None:
             continue
         try:
             yield from make(network, x, threads)
@@ -271,9 +274,16 @@ def measure(program, name, batch, options):
         "share_of_pytorch_peak": own["median"] * gflop / peak,
         "peers": {},
     }
-    for engine, rates in peers.items():
-        ratios = [run["items_per_s"] / rate for run, rate in zip(ours, rates)]
-        row["peers"][engine] = {"items_per_s": spread(rates), "ratio": spread(ratios)}
+    cpu = [run["cpu_s"] / (run["runs"] * batch) for run in ours]
+    row["squbed_cpu_s_per_item"] = spread(cpu)
+    for engine, rounds in peers.items():
+        rates, cpus = zip(*rounds)
+        row["peers"][engine] = {
+            "items_per_s": spread(rates),
+            "cpu_s_per_item": spread(cpus),
+            "ratio": spread([run["items_per_s"] / rate for run, rate in zip(ours, rates)]),
+            "cpu_ratio": spread([theirs / own for theirs, own in zip(cpus, cpu)]),
+        }
     return row
 
 
@@ -283,7 +293,8 @@ def tell(row):
     share = f"{row['share_of_pytorch_peak']:.0%} of PyTorch's product, {row['pytorch_gemm_peak_gflop_per_s']:.0f} GFLOP/s"
     print(f"  {'squbed':32} {number(row['squbed']):>26} items/s   {share}")
     for engine, peer in row["peers"].items():
-        print(f"  {engine:32} {number(peer['items_per_s']):>26} items/s   ratio {number(peer['ratio'])}", flush=True)
+        ratios = f"ratio {number(peer['ratio'])}, of processor time {number(peer['cpu_ratio'])}"
+        print(f"  {engine:32} {number(peer['items_per_s']):>26} items/s   {ratios}", flush=True)
 
 
 def main():
@@ -305,12 +316,13 @@ def main():
             rows.append(measure(options.squbed, name, batch, options))
             tell(rows[-1])
     if options.json:
-        versions = {m: importlib.import_module(m).__version__ for m in ["torch", "onnxruntime", "openvino"] if importlib.util.find_spec(m)}
+        present = [name for name in ["torch", "torchvision", "transformers", "onnxruntime", "openvino"] if find_spec(name)]
         cpu = [line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
         about = {
             "date": datetime.date.today().isoformat(),
             "machine": f"{len(cpu)} × {cpu[0]}, {platform.system()}",
-            "versions": versions,
+            "load_at_end": [round(load, 1) for load in os.getloadavg()],
+            "versions": {name: importlib.metadata.version(name) for name in present},
             "rounds": options.rounds,
             "seconds": options.seconds,
             "note": options.note,
