@@ -64,7 +64,7 @@ enum Command {
     Refine(sources::Refine),
     /// Give each latent prompt videos.
     Generate(sources::Generate),
-    /// Embed texts or videos.
+    /// Embed texts, images or videos.
     #[command(subcommand)]
     Embed(embed::Embed),
     /// Aleatoric, epistemic and total uncertainty of each task.

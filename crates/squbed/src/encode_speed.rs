@@ -184,7 +184,7 @@ impl EncodeSpeed {
             share_of_peak: gflop_per_s / peak.gflop_per_s,
             gemm_peak_kernel: peak.kernel,
             weights,
-            item: item(size, &input),
+            item: item(&input),
             gflop_per_item,
             items_per_s_low: batch / runs[runs.len() - 1 - tenth],
             items_per_s_high: batch / runs[tenth],
@@ -237,16 +237,15 @@ impl EncodeSpeed {
     }
 }
 
-/// An item in words.
-fn item(size: InputSize, input: &Prepared) -> String {
-    match (size, input) {
-        (InputSize::Texts { tokens, .. }, _) => format!("text of {tokens} tokens"),
-        (InputSize::Clips { frames, side, .. }, _) => format!("clip of {frames} frames of {side}×{side}"),
-        (InputSize::Images { .. }, Prepared::Images(images)) => {
-            let side = images.tensor().dims()[2];
-            format!("image of {side}×{side}")
+/// An item of an input in words.
+fn item(input: &Prepared) -> String {
+    match input {
+        Prepared::Tokens(tokens) => format!("text of {} tokens", tokens.ids().dims()[1]),
+        Prepared::Images(images) => format!("image of {0}×{0}", images.tensor().dims()[2]),
+        Prepared::Clips(clips) => {
+            let dims = clips.tensor().dims();
+            format!("clip of {} frames of {1}×{1}", dims[2], dims[3])
         }
-        (InputSize::Images { .. }, _) => "image".to_owned(),
     }
 }
 
@@ -258,25 +257,21 @@ struct Peak {
 
 /// The fastest of the products that fit into [`PEAK_SECONDS`], of Candle's kernel and of that of our convolutions in
 /// turn, at least three of each.
-fn peak(device: &Device) -> Result<Peak> {
-    let work = || {
-        let random = || Tensor::rand(-1f32, 1f32, (PEAK_SIDE, PEAK_SIDE), device);
-        let (a, b) = (random()?, random()?);
-        let kernel = b.reshape((1, 1, 1, PEAK_SIDE, PEAK_SIDE))?;
-        let rows = a.reshape((1, 1, 1, PEAK_SIDE, PEAK_SIDE))?;
-        Ok::<_, candle_core::Error>((a, b, kernel, rows))
-    };
-    let (a, b, kernel, rows) = work().map_err(squbed_tensor::Error::from)?;
-    let convolution = Conv3d::new(&kernel, None, [1; 3], &Padding3d::Valid, false)?;
-    let timed = |product: &dyn Fn() -> squbed_tensor::Result<Tensor>| -> Result<f64> {
+fn peak(device: &Device) -> squbed_tensor::Result<Peak> {
+    let side = PEAK_SIDE;
+    let [a, b] = [(); 2].map(|()| Tensor::rand(-1f32, 1f32, (side, side), device));
+    let (a, b) = (a?, b?);
+    let rows = a.reshape((1, 1, 1, side, side))?;
+    let weight = b.reshape((1, 1, 1, side, side))?;
+    let convolution = Conv3d::new(&weight, None, [1; 3], &Padding3d::Valid, false)?;
+    let timed = |product: &dyn Fn() -> squbed_tensor::Result<Tensor>| -> squbed_tensor::Result<f64> {
         let started = Instant::now();
         product()?;
-        device.synchronize().map_err(squbed_tensor::Error::from)?;
-        Ok(2e-9 * PEAK_SIDE.pow(3) as f64 / started.elapsed().as_secs_f64())
+        device.synchronize()?;
+        Ok(2e-9 * side.pow(3) as f64 / started.elapsed().as_secs_f64())
     };
     let mut best = Peak { kernel: "", gflop_per_s: 0.0 };
-    let started = Instant::now();
-    let mut rounds = 0;
+    let (started, mut rounds) = (Instant::now(), 0);
     while rounds < 3 || started.elapsed().as_secs_f64() < PEAK_SECONDS {
         let by_candle = timed(&|| Ok(a.matmul(&b)?))?;
         let by_convolution = timed(&|| convolution.forward(&rows))?;
