@@ -1,10 +1,11 @@
-"""Opens an embedding cache or results with pyarrow, DuckDB and polars, and compares what they see.
+"""Opens an embedding cache, results or embeddings with pyarrow, DuckDB and polars, and compares what they see.
 
-    pip install pyarrow duckdb polars numpy blake3
-    python scripts/check_parquet.py FOLDER...
+    pip install pyarrow duckdb polars numpy safetensors blake3
+    python scripts/check_parquet.py FOLDER... FILE.parquet...
 
 A FOLDER is one encoder's folder of a cache (it holds part-*.parquet) or a folder of results (it holds
-uncertainty.parquet). Ends with exit code 1 and a message at the first difference. `blake3` is
+uncertainty.parquet). A FILE is what `squbed embed` wrote; files beside it of the same name and another ending (.npy,
+.safetensors, .json, .jsonl) must hold the same. Ends with exit code 1 and a message at the first difference. `blake3` is
 optional; with it the checksum of each row group is computed again.
 """
 
@@ -19,6 +20,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from safetensors import safe_open
 
 try:
     from blake3 import blake3
@@ -137,6 +139,43 @@ def check_results(folder):
     print(f"{path}: {len(lines)} tasks, as in uncertainty.jsonl for all three; method {method}")
 
 
-check(len(sys.argv) > 1, "name a folder")
-for folder in map(Path, sys.argv[1:]):
-    check_cache(folder) if list(folder.glob("part-*.parquet")) else check_results(folder)
+def check_embeddings(path):
+    table = pq.read_table(path)
+    field = table.schema.field("embedding")
+    check(pa.types.is_fixed_size_list(field.type) and field.type.value_type == pa.float32(), f"{path}: {field}")
+    keys, dim = table["key"].to_pylist(), field.type.list_size
+    rows = table["embedding"].to_pylist()
+    polars = pl.read_parquet(path)
+    check(polars["key"].to_list() == keys, f"{path}: polars reads other keys")
+    check([r if r is None else list(r) for r in polars["embedding"].to_list()] == rows, f"{path}: polars, embeddings")
+    duck = duckdb.sql(f"FROM read_parquet('{path}')").fetchall()
+    check([(key, row if row is None else list(row)) for key, row in duck] == list(zip(keys, rows)), f"{path}: DuckDB")
+    array = np.array([[math.nan] * dim if r is None else r for r in rows], np.float32).reshape(-1, dim)
+    same = [path.suffix]
+    for other in sorted(path.parent.glob(f"{path.stem}.*")):
+        if other.suffix == ".npy":
+            found = keys, np.load(other)
+        elif other.suffix == ".safetensors":
+            with safe_open(other, "np") as file:
+                found = json.loads(file.metadata()["keys"]), file.get_tensor("embeddings")
+        elif other.suffix in [".json", ".jsonl"]:
+            text = other.read_text(encoding="utf-8")
+            objects = json.loads(text) if other.suffix == ".json" else [json.loads(line) for line in text.splitlines()]
+            check([o["embedding"] is None for o in objects] == [r is None for r in rows], f"{other}: nulls")
+            filled = [[math.nan] * dim if o["embedding"] is None else o["embedding"] for o in objects]
+            found = [o["key"] for o in objects], np.array(filled, np.float32).reshape(-1, dim)
+        else:
+            continue
+        check(found[0] == keys and np.array_equal(found[1], array, equal_nan=True), f"{other} is not {path}")
+        same.append(other.suffix)
+    print(f"{path}: {len(keys)} embeddings of {dim}, {rows.count(None)} null, the same in {', '.join(same)}")
+
+
+check(len(sys.argv) > 1, "name a folder or a file")
+for place in map(Path, sys.argv[1:]):
+    if place.is_file():
+        check_embeddings(place)
+    elif list(place.glob("part-*.parquet")):
+        check_cache(place)
+    else:
+        check_results(place)

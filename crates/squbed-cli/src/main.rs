@@ -64,7 +64,7 @@ enum Command {
     Refine(sources::Refine),
     /// Give each latent prompt videos.
     Generate(sources::Generate),
-    /// Embed texts or videos.
+    /// Embed texts, images or videos.
     #[command(subcommand)]
     Embed(embed::Embed),
     /// Aleatoric, epistemic and total uncertainty of each task.
@@ -136,7 +136,8 @@ fn survive_file_limits() {
 fn dispatch(cli: Cli) -> anyhow::Result<Done> {
     let common = cli.common;
     if let Some(threads) = common.threads {
-        squbed::tensor::device::set_threads(threads).map_err(squbed::Error::from)?;
+        // SAFETY: nothing has started a thread yet.
+        unsafe { squbed::tensor::device::set_threads(threads) }.map_err(squbed::Error::from)?;
     }
     match cli.command {
         Command::Demo(c) => c.run(&common),

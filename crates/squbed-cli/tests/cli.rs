@@ -9,6 +9,10 @@ use std::{
 
 use serde_json::Value;
 
+#[path = "cli/bench.rs"]
+mod bench;
+#[path = "cli/embed.rs"]
+mod embed;
 #[path = "cli/limits.rs"]
 mod limits;
 #[path = "cli/models.rs"]

@@ -1,6 +1,10 @@
-//! Networks without a manifest, for checkpoints and inputs that a user brings.
+//! Networks by themselves, for checkpoints and inputs that a user brings.
 
-use std::{fmt, path::Path, str::FromStr};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use candle_core::{DType, Device, Tensor};
 
@@ -15,6 +19,7 @@ use crate::{
     error::Error,
     manifest::{Architecture, Modality},
     prepared::Prepared,
+    text::SentenceEncoder,
     weights::Weights,
 };
 
@@ -72,6 +77,8 @@ impl fmt::Display for Head {
 pub enum Network {
     /// Takes token ids `[b, l]`; MPNet and XLM-RoBERTa as well.
     Bert(Bert),
+    /// The same with what a model's module files put behind it.
+    Sentence(Box<SentenceEncoder>),
     /// Takes token ids `[b, l]`, images `[b, 3, h, w]` or clips `[b, 3, t, h, w]`, in either layout.
     Clip(Box<Clip>),
     /// Takes clips `[b, 3, t, h, w]`.
@@ -98,19 +105,32 @@ pub fn load_arch(
         return Err(Error::NeedlessConfig { architecture: architecture.name() });
     }
     let weights = Weights::open(weights)?;
-    let config = || {
-        let file = config.ok_or(Error::NoConfig { architecture: architecture.name() })?;
-        Ok::<_, Error>((file, std::fs::read(file).map_err(Error::io("read", file))?))
-    };
+    build(architecture, &weights, config.map(read_config).transpose()?, device, dtype)
+}
+
+/// A configuration file and its content.
+pub(crate) fn read_config(file: &Path) -> Result<(PathBuf, Vec<u8>), Error> {
+    Ok((file.to_owned(), std::fs::read(file).map_err(Error::io("read", file))?))
+}
+
+/// Builds a network from weights and the content of its configuration file, which messages name.
+pub(crate) fn build(
+    architecture: Architecture,
+    weights: &Weights,
+    config: Option<(PathBuf, Vec<u8>)>,
+    device: &Device,
+    dtype: DType,
+) -> Result<Network, Error> {
+    let config = || config.as_ref().ok_or(Error::NoConfig { architecture: architecture.name() });
     let bert = |family| {
         let (file, bytes) = config()?;
-        let config = BertConfig::parse(family, file, &bytes)?;
-        Ok(Network::Bert(Bert::load(family, &weights, &config, device, dtype)?))
+        let config = BertConfig::parse(family, file, bytes)?;
+        Ok(Network::Bert(Bert::load(family, weights, &config, device, dtype)?))
     };
     let clip = |layout| {
         let (file, bytes) = config()?;
-        let config = ClipConfig::parse(layout, file, &bytes)?;
-        Ok(Network::Clip(Box::new(Clip::load(&weights, &config, device, dtype)?)))
+        let config = ClipConfig::parse(layout, file, bytes)?;
+        Ok(Network::Clip(Box::new(Clip::load(weights, &config, device, dtype)?)))
     };
     weights.all_of(|| match architecture {
         Architecture::Bert => bert(Family::Bert),
@@ -119,7 +139,7 @@ pub fn load_arch(
         Architecture::Clip => clip(Layout::HuggingFace),
         Architecture::OpenClip => clip(Layout::OpenClip),
         Architecture::I3d | Architecture::S3dMilnce | Architecture::S3dKinetics => {
-            Network::video(architecture, &weights, device, dtype)
+            Network::video(architecture, weights, device, dtype)
         }
         Architecture::Alexnet | Architecture::Vgg16 => Err(no_embedder(architecture.name())),
     })
@@ -143,12 +163,14 @@ impl Network {
 
     /// Which architecture it has.
     pub fn architecture(&self) -> Architecture {
+        let of = |bert: &Bert| match bert.family() {
+            Family::Bert => Architecture::Bert,
+            Family::Mpnet => Architecture::Mpnet,
+            Family::XlmRoberta => Architecture::XlmRoberta,
+        };
         match self {
-            Self::Bert(bert) => match bert.family() {
-                Family::Bert => Architecture::Bert,
-                Family::Mpnet => Architecture::Mpnet,
-                Family::XlmRoberta => Architecture::XlmRoberta,
-            },
+            Self::Bert(bert) => of(bert),
+            Self::Sentence(encoder) => of(encoder.network()),
             Self::Clip(clip) => match clip.layout() {
                 Layout::HuggingFace => Architecture::Clip,
                 Layout::OpenClip => Architecture::OpenClip,
@@ -170,6 +192,7 @@ impl Network {
             (Self::Bert(bert), Prepared::Tokens(tokens)) => {
                 Pooling::Mean.pool(&bert.forward(tokens.ids(), tokens.mask())?, tokens.mask())
             }
+            (Self::Sentence(encoder), Prepared::Tokens(tokens)) => encoder.encode_tokens(tokens, head),
             (Self::Clip(clip), input) => {
                 let features = clip_features(clip, input)?;
                 if head == Head::Features { Ok(features) } else { unit_rows(&features) }
@@ -222,7 +245,7 @@ pub(crate) fn by_clips(network: &dyn VideoNetwork, clips: &Tensor, head: Head) -
     Ok(Tensor::cat(&parts.collect::<Result<Vec<_>, Error>>()?, 0)?)
 }
 
-fn no_embedder(given: &str) -> Error {
+pub(crate) fn no_embedder(given: &str) -> Error {
     let known = Architecture::EMBEDDERS.map(Architecture::name).join(", ");
     Error::Architecture { given: given.to_owned(), known }
 }

@@ -12,7 +12,7 @@ use squbed_tensor::{ImageEncoder, TextEncoder, VideoEncoder};
 
 use crate::{
     arch::bert::Family,
-    bare::{Head, Network},
+    bare::{Head, Network, no_embedder},
     digest::{Digest, sha256, sha256_file},
     error::Error,
     fetch::{FetchOptions, Fetched, Progress, fetch},
@@ -342,20 +342,29 @@ impl ModelStore {
             return Err(Error::Modality { name: name.to_owned(), takes, wanted });
         }
         architecture.check_head(head)?;
-        match (architecture, input) {
-            (
-                Architecture::Bert | Architecture::Mpnet | Architecture::XlmRoberta,
-                Prepared::Tokens(tokens),
-            ) => self.sentence_encoder(name, device, dtype)?.encode_tokens(tokens, head),
-            (Architecture::Clip | Architecture::OpenClip, _) => {
-                let clip = image_text::network(&self.open(manifest), device, dtype)?;
-                Network::Clip(Box::new(clip)).forward_tensor(input, head)
+        self.network(name, device, dtype)?.forward_tensor(input, head)
+    }
+
+    /// The network of a model, for input that is already preprocessed; of a text model with what its module files say.
+    ///
+    /// # Errors
+    ///
+    /// A model that gives no embeddings, or is not here whole.
+    pub fn network(&self, name: &str, device: &Device, dtype: DType) -> Result<Network, Error> {
+        let manifest = self.manifest(name)?;
+        let architecture = manifest.architecture;
+        match architecture {
+            Architecture::Bert | Architecture::Mpnet | Architecture::XlmRoberta => {
+                Ok(Network::Sentence(Box::new(self.sentence_encoder(name, device, dtype)?)))
             }
-            _ => {
-                let weights = Weights::new(self.open(manifest).read("model.safetensors")?)?;
-                let network = weights.all_of(|| Network::video(architecture, &weights, device, dtype))?;
-                network.forward_tensor(input, head)
+            Architecture::Clip | Architecture::OpenClip => {
+                Ok(Network::Clip(Box::new(image_text::network(&self.open(manifest), device, dtype)?)))
             }
+            Architecture::I3d | Architecture::S3dMilnce | Architecture::S3dKinetics => {
+                let weights = self.weights(name, "model.safetensors")?;
+                weights.all_of(|| Network::video(architecture, &weights, device, dtype))
+            }
+            Architecture::Alexnet | Architecture::Vgg16 => Err(no_embedder(architecture.name())),
         }
     }
 

@@ -114,6 +114,11 @@ impl SentenceEncoder {
         self.modules.embed(&self.bert.forward(ids, mask)?, mask, Head::Embedding)
     }
 
+    /// The network before its pooling.
+    pub fn network(&self) -> &Bert {
+        &self.bert
+    }
+
     /// Embeddings `[b, d]` in f32 of token ids, as the module files say; without the normalisation that they may
     /// end with where `head` is [`Head::Features`].
     pub(crate) fn encode_tokens(&self, tokens: &Tokens, head: Head) -> Result<Tensor, Error> {

@@ -14,6 +14,7 @@ use crate::{
     checkpoint::{ConvertError, from_bytes},
     digest::sha256,
     error::Error,
+    random,
     store::Content,
 };
 
@@ -23,13 +24,22 @@ const LENGTH_BYTES: usize = 8;
 const MAX_HEADER: u64 = 100_000_000;
 
 /// A file of weights in memory, as safetensors. What a network asks of it is checked by name, shape, kind and
-/// finiteness, and errors name the file.
+/// finiteness, and errors name the file. Or no file, but numbers by chance: [`random`](Self::random).
 pub struct Weights {
+    source: Source,
+    audit: Mutex<Audit>,
+}
+
+enum Source {
+    File(File),
+    Random,
+}
+
+struct File {
     content: Content,
     metadata: Metadata,
     /// Where the header ends and the tensors begin.
     start: usize,
-    audit: Mutex<Audit>,
 }
 
 /// What a network asked for, while [`Weights::all_of`] watches.
@@ -101,7 +111,26 @@ impl Weights {
     pub(crate) fn new(content: Content) -> Result<Self, Error> {
         let (header, metadata) = SafeTensors::read_metadata(&content.bytes)
             .map_err(|source| damaged(content.path.clone(), cut(&content.bytes), source))?;
-        Ok(Self { start: LENGTH_BYTES + header, metadata, content, audit: Mutex::default() })
+        let source = Source::File(File { start: LENGTH_BYTES + header, metadata, content });
+        Ok(Self { source, audit: Mutex::default() })
+    }
+
+    /// Weights that hold every tensor that a network asks for, in the shape that it asks for: numbers by chance, the same
+    /// each time, of such sizes that what the network computes stays finite. They are for measuring speed.
+    pub fn random() -> Self {
+        Self { source: Source::Random, audit: Mutex::default() }
+    }
+
+    fn file(&self) -> Option<&File> {
+        match &self.source {
+            Source::File(file) => Some(file),
+            Source::Random => None,
+        }
+    }
+
+    /// The file, for messages.
+    fn path(&self) -> PathBuf {
+        self.file().map_or_else(|| "random weights".into(), |file| file.content.path.clone())
     }
 
     /// Runs `load`, which builds a network, and compares all that it asks for with all that is there: missing,
@@ -124,7 +153,7 @@ impl Weights {
                     && !unneeded_endings.iter().any(|ending| name.ends_with(ending))
             });
             let with_shape = surplus.map(|name| {
-                let shape = self.metadata.info(&name).map(|info| info.shape.clone()).unwrap_or_default();
+                let shape = self.shape(&name).map(<[usize]>::to_vec).unwrap_or_default();
                 (name, shape)
             });
             mismatch.surplus = with_shape.collect();
@@ -132,7 +161,7 @@ impl Weights {
         if mismatch.is_empty() {
             return loaded;
         }
-        Err(Error::Tensors { file: self.content.path.clone(), mismatch: Box::new(mismatch) })
+        Err(Error::Tensors { file: self.path(), mismatch: Box::new(mismatch) })
     }
 
     /// Says that tensors whose names begin so are of no use to the network and may be there.
@@ -149,24 +178,24 @@ impl Weights {
         self.audit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// SHA-256 of the file.
+    /// SHA-256 of the file; empty where there is none.
     pub fn sha256(&self) -> &str {
-        &self.content.sha256
+        self.file().map_or("", |file| &file.content.sha256)
     }
 
     /// Names of all tensors, in the order of their data.
     pub fn names(&self) -> Vec<String> {
-        self.metadata.offset_keys()
+        self.file().map(|file| file.metadata.offset_keys()).unwrap_or_default()
     }
 
     /// Whether a tensor of this name is there.
     pub fn contains(&self, name: &str) -> bool {
-        self.metadata.info(name).is_some()
+        self.file().is_none_or(|file| file.metadata.info(name).is_some())
     }
 
-    /// The shape of a tensor, if it is there.
+    /// The shape that a tensor has in the file, if it is there.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.metadata.info(name).map(|info| info.shape.as_slice())
+        self.file()?.metadata.info(name).map(|info| info.shape.as_slice())
     }
 
     /// The elements of a tensor of floating-point numbers as f64, in row-major order.
@@ -182,8 +211,11 @@ impl Weights {
         device: &Device,
         dtype: DType,
     ) -> Result<Tensor, Error> {
-        let file = || self.content.path.clone();
-        let info = self.metadata.info(name).filter(|info| info.shape == shape);
+        let Some(File { content, metadata, start }) = self.file() else {
+            return Ok(random::weight(name, shape)?.to_dtype(dtype)?.to_device(device)?);
+        };
+        let file = || content.path.clone();
+        let info = metadata.info(name).filter(|info| info.shape == shape);
         let Some(info) = info else {
             return self.absent(name, shape).and_then(|()| Ok(Tensor::zeros(shape, dtype, device)?));
         };
@@ -200,7 +232,7 @@ impl Weights {
         };
         // The header was checked against the file's length.
         let (from, to) = info.data_offsets;
-        let data = &self.content.bytes[self.start + from..self.start + to];
+        let data = &content.bytes[start + from..start + to];
         if !finite(data, stored) {
             return Err(Error::TensorNotFinite { file: file(), tensor: name.to_owned() });
         }
@@ -211,7 +243,7 @@ impl Weights {
     /// elsewhere.
     fn absent(&self, name: &str, shape: &[usize]) -> Result<(), Error> {
         let (tensor, expected) = (name.to_owned(), shape.to_vec());
-        let actual = self.metadata.info(name).map(|info| info.shape.clone());
+        let actual = self.shape(name).map(<[usize]>::to_vec);
         let mut audit = self.audit();
         match (actual, audit.watching) {
             (None, true) => audit.mismatch.missing.push((tensor, expected)),
@@ -220,10 +252,10 @@ impl Weights {
                 audit.mismatch.misshapen.push((tensor, actual, expected));
             }
             (None, false) => {
-                return Err(Error::MissingTensor { file: self.content.path.clone(), tensor, expected });
+                return Err(Error::MissingTensor { file: self.path(), tensor, expected });
             }
             (Some(actual), false) => {
-                let file = self.content.path.clone();
+                let file = self.path();
                 return Err(Error::TensorShape { file, tensor, expected, actual });
             }
         }

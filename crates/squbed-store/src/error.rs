@@ -60,6 +60,30 @@ pub enum Error {
         /// The system's answer.
         source: io::Error,
     },
+    /// An ending that no table of embeddings has.
+    #[error(
+        "`{}` does not say in which form to write embeddings; end its name with .npy, .safetensors, .parquet, .json or .jsonl",
+        path.display()
+    )]
+    EmbeddingFormat {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Keys that do not fit into the header of a safetensors file.
+    #[error(
+        "the {keys} keys of `{}` take {bytes} bytes, more than the {most} of a safetensors header; write .parquet",
+        path.display()
+    )]
+    Keys {
+        /// The file.
+        path: PathBuf,
+        /// Their number.
+        keys: usize,
+        /// Bytes that they take.
+        bytes: usize,
+        /// Bytes that may be.
+        most: usize,
+    },
     /// A line of JSON Lines is not what it should be.
     #[error("`{}`, line {line}, column {column}: {problem}; {remedy}", path.display())]
     Json {

@@ -5,6 +5,7 @@
 //! - [`results`]: uncertainties, accuracies and truths of tasks.
 //! - [`failures`]: the items that failed while the others went on.
 //! - [`npy`] and [`safetensors`]: arrays that users bring and take away.
+//! - [`write_embeddings`]: embeddings with their keys, for other programs.
 //!
 //! Every file appears whole or not at all: it is written under a temporary name in its own folder,
 //! flushed to the disk and renamed ([`write_atomic`]). Nothing here knows a tensor library.
@@ -13,6 +14,7 @@ mod atomic;
 mod cache;
 mod columns;
 mod digest;
+mod embeddings;
 mod error;
 pub mod failures;
 mod jsonl;
@@ -24,6 +26,7 @@ mod tasks;
 pub use atomic::{write_atomic, write_atomic_with};
 pub use cache::{CACHE_VERSION, EmbeddingCache, EmbeddingRow, PartProblem, PartWarning, RowProblem};
 pub use digest::{digest_file, digest_text};
+pub use embeddings::{EmbeddingFormat, write_embeddings};
 pub use error::{Error, Place, Result};
 pub use failures::{Failure, append_failures, read_failures};
 pub use jsonl::{read_json_lines, write_json_lines};
@@ -33,4 +36,4 @@ pub use results::{
     write_uncertainty,
 };
 pub use safetensors::{read_all_safetensors, read_safetensors};
-pub use tasks::{read_tasks, write_tasks};
+pub use tasks::{VIDEO_EXTENSIONS, natural_order, read_tasks, write_tasks};

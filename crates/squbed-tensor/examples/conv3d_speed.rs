@@ -18,7 +18,8 @@ type Layer = (String, [usize; 4], [usize; 3], [usize; 3], usize);
 
 fn main() -> Result<()> {
     if let Some(threads) = std::env::args().nth(1).and_then(|n| n.parse().ok()) {
-        set_threads(threads)?;
+        // SAFETY: nothing has started a thread yet.
+        unsafe { set_threads(threads)? };
     }
     let parted = std::env::args().nth(2).as_deref() == Some("s3d");
     println!("{}", describe(&Device::Cpu));

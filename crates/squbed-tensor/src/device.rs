@@ -176,16 +176,24 @@ pub fn cpu_paths() -> CpuPaths {
 /// Sets the threads of the CPU for everything here and in Candle. Once, before any work.
 ///
 /// They are Rayon's global pool. Candle cuts a matrix product into as many parts as the machine has cores (or
-/// `RAYON_NUM_THREADS` says) and gives them to that same pool, so no more than `threads` are ever at work.
+/// `RAYON_NUM_THREADS` says) and gives them to that same pool. For operations on single elements it keeps threads of
+/// its own, whose number it reads from `CANDLE_NUM_THREADS`; that is set here, so that no more than `threads` are ever
+/// at work.
 ///
 /// # Errors
 ///
 /// Zero threads, or after the first use.
-pub fn set_threads(threads: usize) -> Result<()> {
+///
+/// # Safety
+///
+/// No other thread runs yet: the environment of the process is changed.
+pub unsafe fn set_threads(threads: usize) -> Result<()> {
     let fail = |reason| Error::Threads { threads, reason };
     if threads == 0 {
         return Err(fail("at least 1 is needed".to_owned()));
     }
+    // SAFETY: the caller's promise.
+    unsafe { std::env::set_var("CANDLE_NUM_THREADS", threads.to_string()) };
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|e| fail(e.to_string()))
 }
 

@@ -11,7 +11,7 @@ use std::{
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 use squbed_core::{Clip, EncoderIdentity, Task};
-use squbed_store::{EmbeddingCache, EmbeddingRow, Failure, NpyData};
+use squbed_store::{EmbeddingCache, EmbeddingRow, Failure, NpyData, read_npy, read_safetensors};
 use squbed_tensor::{TextEncoder, VideoEncoder};
 
 pub use images::embed_images;
@@ -31,7 +31,7 @@ pub struct Embeddings {
     rows: BTreeMap<String, Vec<f32>>,
 }
 
-/// What a call of [`embed_texts`] or [`embed_videos`] did.
+/// What a call of [`embed_texts`], [`embed_images`] or [`embed_videos`] did.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Work {
     /// Items found in the cache.
@@ -56,6 +56,11 @@ impl Embeddings {
 
     /// The embedding of a video file.
     pub fn video(&self, path: &Path) -> Option<&[f32]> {
+        self.file(path)
+    }
+
+    /// The embedding of a file, whatever it holds.
+    pub fn file(&self, path: &Path) -> Option<&[f32]> {
         self.rows.get(self.digests.get(path)?).map(Vec::as_slice)
     }
 
@@ -146,15 +151,8 @@ pub fn embed_videos(
     let mut videos = Embeddings::new(encoder.identity().clone());
     let mut histograms = Embeddings::new(histogram_identity);
 
-    let (digests, mut failures) = digest_files(paths, progress);
-    let mut sources: BTreeMap<String, &Path> = BTreeMap::new();
-    let mut order = Vec::new();
-    for &path in paths {
-        let Some(digest) = digests.get(path) else { continue };
-        if sources.insert(digest.clone(), path).is_none() {
-            order.push(digest.clone());
-        }
-    }
+    let (digests, mut failures) = digest_files(paths, "hash videos", progress);
+    let (order, sources) = distinct(paths, &digests);
     videos.digests.clone_from(&digests);
     histograms.digests = digests;
     take_cached(&mut video_cache, &order, &mut videos, progress)?;
@@ -248,7 +246,7 @@ fn embed_batch(batch: &[(&String, DecodedInput)], encoder: &dyn VideoEncoder) ->
 }
 
 /// Why an embedding has no direction, if so.
-fn no_direction(embedding: &[f32]) -> Option<String> {
+pub(crate) fn no_direction(embedding: &[f32]) -> Option<String> {
     match embedding.iter().position(|x| !x.is_finite()) {
         Some(at) => Some(format!("number {at} of it is {}", embedding[at])),
         None => embedding.iter().all(|x| *x == 0.0).then(|| "all its numbers are 0".to_owned()),
@@ -288,11 +286,31 @@ fn decode(path: &Path, encoder: &dyn VideoEncoder) -> Result<DecodedInput, Failu
     })
 }
 
+/// The digests of what can be read, each once and in the order of the paths, and a path of each.
+fn distinct<'p>(
+    paths: &[&'p Path],
+    digests: &BTreeMap<PathBuf, String>,
+) -> (Vec<String>, BTreeMap<String, &'p Path>) {
+    let mut sources: BTreeMap<String, &Path> = BTreeMap::new();
+    let mut order = Vec::new();
+    for &path in paths {
+        let Some(digest) = digests.get(path) else { continue };
+        if sources.insert(digest.clone(), path).is_none() {
+            order.push(digest.clone());
+        }
+    }
+    (order, sources)
+}
+
 /// Content digests of the files that can be read, and the failures of the others.
-fn digest_files(paths: &[&Path], progress: &dyn Progress) -> (BTreeMap<PathBuf, String>, Vec<Failure>) {
+fn digest_files(
+    paths: &[&Path],
+    step: &str,
+    progress: &dyn Progress,
+) -> (BTreeMap<PathBuf, String>, Vec<Failure>) {
     let distinct: BTreeSet<&Path> = paths.iter().copied().collect();
     let distinct: Vec<&Path> = distinct.into_iter().collect();
-    progress.begin("hash videos", distinct.len() as u64, "files");
+    progress.begin(step, distinct.len() as u64, "files");
     let results: Vec<(&Path, Result<String, squbed_store::Error>)> = distinct
         .into_par_iter()
         .map(|path| {
@@ -373,13 +391,15 @@ fn store(
     Ok(())
 }
 
-/// The array of a `.npy` file as it is, on the CPU.
+/// The array of a `.npy` file, or the only tensor of a `.safetensors` file, as it is, on the CPU.
 ///
 /// # Errors
 ///
-/// A file that cannot be read, or of another type than f32, f64 and i64.
+/// A file that cannot be read, or of another type than f32, f64 and i64; a safetensors file of several tensors.
 pub fn read_tensor(path: &Path) -> Result<Tensor> {
-    let (shape, data) = squbed_store::read_npy(path)?.into_parts();
+    let safetensors = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("safetensors"));
+    let array = if safetensors { read_safetensors(path, None)? } else { read_npy(path)? };
+    let (shape, data) = array.into_parts();
     let tensor = match data {
         NpyData::F32(x) => Tensor::from_vec(x, shape, &Device::Cpu),
         NpyData::F64(x) => Tensor::from_vec(x, shape, &Device::Cpu),

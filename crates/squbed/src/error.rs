@@ -335,6 +335,9 @@ pub enum Error {
     /// From measuring the speed of decoding.
     #[error(transparent)]
     DecodeSpeed(#[from] crate::decode_speed::DecodeSpeedError),
+    /// From measuring the speed of an encoder.
+    #[error(transparent)]
+    EncodeSpeed(#[from] crate::encode_speed::EncodeSpeedError),
     /// From the closed world.
     #[error(transparent)]
     World(#[from] squbed_sim::Error),

@@ -15,6 +15,7 @@ pub mod decode_speed;
 pub mod demo;
 pub mod devices;
 pub mod embed;
+pub mod encode_speed;
 mod error;
 pub mod experiment;
 pub mod fit;

@@ -2,16 +2,22 @@
 
 use std::{fs, io::Write, path::PathBuf};
 
-use anyhow::Context;
-use clap::{Args, Subcommand};
-use squbed::decode_speed::DecodeSpeed;
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand, ValueEnum};
+use squbed::{
+    decode_speed::DecodeSpeed,
+    encode_speed::{EncodeSpeed, Subject},
+    models::Modality,
+};
 
-use crate::{Common, Done, output::Records};
+use crate::{Common, Done, output::Records, progress::Bars};
 
 #[derive(Subcommand)]
 pub(crate) enum Bench {
     /// Videos decoded, resized and cropped, one thread a video and --threads videos at a time.
     Decode(Decode),
+    /// An encoder's network, items a second and operations a second beside the machine's peak; without preprocessing.
+    Encode(Encode),
 }
 
 #[derive(Args)]
@@ -30,18 +36,99 @@ pub(crate) struct Decode {
     pictures: Option<PathBuf>,
 }
 
+#[derive(Args)]
+pub(crate) struct Encode {
+    /// A model that `squbed models list` names and that is here.
+    #[arg(long, required_unless_present = "arch", conflicts_with = "arch")]
+    model: Option<String>,
+    /// An architecture instead: bert, mpnet, xlm-roberta, clip, open-clip, i3d, s3d-milnce or s3d-kinetics.
+    #[arg(long, requires = "random_weights")]
+    arch: Option<String>,
+    /// Weights of --arch by chance, made in memory.
+    #[arg(long, requires = "arch")]
+    random_weights: bool,
+    /// The sizes of --arch, a config.json (open_clip's for open-clip); else those of a known model.
+    #[arg(long, requires = "arch")]
+    config: Option<PathBuf>,
+    /// Which tower, where there are several: of clip and open-clip that of images, of s3d-milnce that of clips where not
+    /// given.
+    #[arg(long, value_enum)]
+    tower: Option<Tower>,
+    /// Items at a time.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=65536))]
+    batch: u32,
+    /// Tokens of each text, none of them padding; 32 where not given.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=65536))]
+    tokens: Option<u32>,
+    /// Frames of each clip; where not given as many as the model samples, 16 with --arch.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=65536))]
+    frames: Option<u32>,
+    /// Seconds of steady work that are timed, after a tenth of them for warming up.
+    #[arg(long, default_value = "5", value_parser = seconds)]
+    seconds: f64,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Tower {
+    Text,
+    Image,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.001..=86400.0).contains(seconds));
+    seconds.ok_or_else(|| "give a number of seconds from 0.001 to 86400".to_owned())
+}
+
 impl Bench {
     pub(crate) fn run(self, common: &Common) -> anyhow::Result<Done> {
-        let Self::Decode(decode) = self;
+        match self {
+            Self::Decode(decode) => decode.run(common),
+            Self::Encode(encode) => encode.run(common),
+        }
+    }
+}
+
+impl Encode {
+    fn run(self, common: &Common) -> anyhow::Result<Done> {
+        let subject = match (self.model, self.arch) {
+            (Some(model), _) => Subject::Model(model),
+            (None, Some(arch)) => {
+                let architecture = arch.parse().map_err(squbed::Error::from)?;
+                Subject::Random { architecture, config: self.config }
+            }
+            // clap demands one of the two.
+            (None, None) => bail!("give --model, or --arch with --random-weights"),
+        };
+        let (device, dtype) = super::place(common)?;
+        let speed = EncodeSpeed {
+            subject,
+            input: self.tower.map(|tower| match tower {
+                Tower::Text => Modality::Text,
+                Tower::Image => Modality::Image,
+            }),
+            batch: self.batch as usize,
+            tokens: self.tokens.map(|n| n as usize),
+            frames: self.frames.map(|n| n as usize),
+            seconds: self.seconds,
+        };
+        let result = speed.run(&device, dtype)?;
+        Bars::new(common.quiet).note(&format!("{}; weights {}", result.item, result.weights));
+        Records::one(&result)?.print(common.format)?;
+        Ok(Done::Whole)
+    }
+}
+
+impl Decode {
+    fn run(self, common: &Common) -> anyhow::Result<Done> {
         let all = || std::thread::available_parallelism().map_or(1, usize::from);
         let speed = DecodeSpeed {
-            files: decode.files,
-            frames: decode.frames as usize,
-            side: decode.side as usize,
+            files: self.files,
+            frames: self.frames as usize,
+            side: self.side as usize,
             threads: common.threads.unwrap_or_else(all),
         };
         let (result, clips) = speed.run().map_err(squbed::Error::from)?;
-        if let Some(path) = decode.pictures {
+        if let Some(path) = self.pictures {
             let write = || {
                 let mut file = fs::File::create(&path)?;
                 clips.iter().flatten().try_for_each(|frame| file.write_all(frame.rgb()))

@@ -112,7 +112,7 @@ fn features_are_the_embedding_before_its_normalisation() {
     let folder = tempfile::tempdir().unwrap();
     let ids = npy(folder.path().join("ids.npy"), &[1, 3], NpyData::I64(vec![101, 2003, 102]));
     let row = |head: &str| {
-        let out = folder.path().join(head);
+        let out = folder.path().join(format!("{head}.npy"));
         let arguments = [
             "embed",
             "text",

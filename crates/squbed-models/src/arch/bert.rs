@@ -247,6 +247,11 @@ impl Bert {
         self.config.hidden_size
     }
 
+    /// Rows of the table of tokens.
+    pub fn vocabulary(&self) -> usize {
+        self.config.vocab_size
+    }
+
     /// The token that fills a batch up.
     pub fn padding(&self) -> u32 {
         self.config.padding(self.family)

@@ -1,6 +1,7 @@
 //! Hidden states of a sentence to one vector.
 
 use candle_core::{DType, Tensor};
+use squbed_tensor::matmul;
 
 use crate::error::Error;
 
@@ -71,7 +72,7 @@ impl Pooling {
         let weights = Tensor::from_vec(weights, (b, l, 1), hidden.device())?;
         Ok(match self {
             Self::Max => hidden.broadcast_add(&weights)?.max(1)?,
-            _ => weights.transpose(1, 2)?.contiguous()?.matmul(&hidden)?.reshape((b, h))?,
+            _ => matmul(&weights.transpose(1, 2)?.contiguous()?, &hidden)?.reshape((b, h))?,
         })
     }
 }

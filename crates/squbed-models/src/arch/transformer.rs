@@ -6,6 +6,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::ops::softmax_last_dim;
+use squbed_tensor::matmul;
 
 use super::layers::{Activation, Branch, Linear, Norm};
 use crate::error::Error;
@@ -143,11 +144,11 @@ impl Block {
         let qkv = self.qkv.forward(x)?.reshape((b, l, 3, self.heads, d))?.permute((2, 0, 3, 1, 4))?;
         let [q, k, v] = [0, 1, 2].map(|i| qkv.get(i).and_then(|part| part.contiguous()));
         let q = (q? / (d as f64).sqrt())?;
-        let mut scores = q.matmul(&k?.t()?)?;
+        let mut scores = matmul(&q, &k?.t()?)?;
         if let Some(bias) = bias {
             scores = scores.broadcast_add(bias)?;
         }
-        let mixed = softmax_last_dim(&scores)?.matmul(&v?)?;
+        let mixed = matmul(&softmax_last_dim(&scores)?, &v?)?;
         self.attended.forward(&mixed.transpose(1, 2)?.reshape((b, l, h))?)
     }
 }

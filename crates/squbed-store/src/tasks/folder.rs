@@ -13,7 +13,9 @@ use crate::error::{Error, Place, Result};
 const PROMPT: &str = "prompt.txt";
 const GROUND_TRUTH: &str = "ground_truth";
 const VIDEOS: &str = "videos";
-const EXTENSIONS: [&str; 5] = ["mp4", "mkv", "mov", "webm", "avi"];
+
+/// Endings of the files that are videos where a folder is named, in lower case.
+pub const VIDEO_EXTENSIONS: [&str; 5] = ["mp4", "mkv", "mov", "webm", "avi"];
 
 /// Reads every folder in `root` as a task.
 pub(super) fn read(root: &Path) -> Result<Vec<(Place, Task)>> {
@@ -76,12 +78,12 @@ fn list(folder: &Path) -> Result<Listing> {
             named.push((name, path));
         }
     }
-    named.sort_unstable_by(|(a, _), (b, _)| natural(a, b));
+    named.sort_unstable_by(|(a, _), (b, _)| natural_order(a, b));
     let (folders, files): (Vec<_>, Vec<_>) =
         named.into_iter().map(|(_, path)| path).partition(|path| path.is_dir());
     let is_video = |path: &PathBuf| {
         let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-        EXTENSIONS.contains(&extension.as_str())
+        VIDEO_EXTENSIONS.contains(&extension.as_str())
     };
     Ok(Listing { folders, videos: files.into_iter().filter(is_video).collect() })
 }
@@ -91,7 +93,7 @@ fn name(path: &Path) -> Result<&str> {
 }
 
 /// Order of names in which runs of digits compare as numbers; equal numbers by spelling.
-fn natural(a: &str, b: &str) -> Ordering {
+pub fn natural_order(a: &str, b: &str) -> Ordering {
     let (mut x, mut y) = (a, b);
     while let (Some(first), Some(second)) = (x.chars().next(), y.chars().next()) {
         let order = if first.is_ascii_digit() && second.is_ascii_digit() {
@@ -124,7 +126,7 @@ mod tests {
     #[test]
     fn names_are_in_natural_order() {
         let mut names = ["latent_10", "latent_2", "latent_02", "latent", "b", "latent_2a", "a100", "a99é"];
-        names.sort_unstable_by(|a, b| natural(a, b));
+        names.sort_unstable_by(|a, b| natural_order(a, b));
         assert_eq!(names, ["a99é", "a100", "b", "latent", "latent_02", "latent_2", "latent_2a", "latent_10"]);
     }
 }

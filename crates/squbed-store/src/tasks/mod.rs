@@ -16,6 +16,7 @@ use crate::{
     error::{Error, Place, Result},
     jsonl,
 };
+pub use folder::{VIDEO_EXTENSIONS, natural_order};
 use paths::Base;
 
 const REMEDY: &str = "a row is one object {\"id\", \"prompt\", \"dataset\"?, \"category\"?, \

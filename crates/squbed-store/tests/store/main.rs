@@ -2,6 +2,7 @@
 
 mod cache;
 mod cache_damage;
+mod embeddings;
 mod npy;
 mod results;
 mod safetensors;

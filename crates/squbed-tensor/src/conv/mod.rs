@@ -10,6 +10,7 @@ use candle_core::{CpuStorage, CustomOp1, DType, Layout, Shape, Tensor};
 use crate::{
     Padding3d,
     error::{Error, Result},
+    flop,
     padding::Axis,
 };
 
@@ -81,6 +82,7 @@ impl Conv3d {
             });
         }
         let axes = self.padding.axes("conv3d", [t, h, w], kernel, self.stride)?;
+        flop::add(b * axes.iter().map(|a| a.out).product::<usize>() * self.weight.elem_count());
         match &self.packed {
             Some(packed) if x.device().is_cpu() && x.dtype() == DType::F32 => {
                 let op = CpuConv { packed: packed.clone(), batch: b, axes, relu: self.relu };

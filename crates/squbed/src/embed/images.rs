@@ -1,56 +1,109 @@
 //! Embeddings of pictures.
 
-use std::{path::Path, time::Instant};
+use std::{collections::BTreeMap, path::Path, time::Instant};
 
 use candle_core::Tensor;
 use rayon::prelude::*;
-use squbed_store::Failure;
+use squbed_store::{EmbeddingRow, Failure};
 use squbed_tensor::ImageEncoder;
 
-use super::{Work, to_rows};
+use super::{
+    Embeddings, PART_AGE, ROWS_A_PART, Work, digest_files, distinct, no_direction, open, store, take_cached,
+    to_rows, useless,
+};
 use crate::{
     error::{Error, Result},
     progress::Progress,
 };
 
-/// Embeds pictures in their order, in batches; `None` where one cannot be read, which is recorded in the
-/// result's failures.
+/// Embeds pictures that the cache, where one is given, does not hold, in batches in their order, each distinct content
+/// once.
+///
+/// A picture that cannot be read is recorded in the result's failures, and the others go on.
 pub fn embed_images(
     paths: &[&Path],
     encoder: &dyn ImageEncoder,
+    cache: Option<&Path>,
     batch: usize,
     progress: &dyn Progress,
-) -> Result<(Vec<Option<Vec<f32>>>, Work)> {
+) -> Result<(Embeddings, Work)> {
     if batch == 0 {
         return Err(Error::TooSmall { name: "batch", value: batch, least: 1 });
     }
+    let mut cache = open(cache, encoder.identity())?;
+    let mut images = Embeddings::new(encoder.identity().clone());
+    let (digests, mut failures) = digest_files(paths, "hash images", progress);
+    let (order, sources) = distinct(paths, &digests);
+    images.digests = digests;
+    let missing = take_cached(&mut cache, &order, &mut images, progress)?;
+
     let started = Instant::now();
-    let mut embeddings = Vec::with_capacity(paths.len());
-    let mut failures = Vec::new();
-    progress.begin("embed images", paths.len() as u64, "images");
-    for step in paths.chunks(batch) {
-        let inputs: Vec<_> = step.par_iter().map(|path| prepare_image(path, encoder)).collect();
-        let good: Vec<&Tensor> = inputs.iter().filter_map(|input| input.as_ref().ok()).collect();
-        let mut rows = Vec::new();
-        if !good.is_empty() {
-            let stacked = Tensor::stack(&good, 0).map_err(squbed_tensor::Error::from)?;
-            rows = to_rows(&encoder.embed(&stacked)?)?;
+    let known = images.rows.len();
+    progress.begin("embed images", missing.len() as u64, "images");
+    let mut pending = Vec::new();
+    let mut embedded = Ok(());
+    let mut since = Instant::now();
+    for step in missing.chunks(batch) {
+        match embed_step(step, &sources, encoder, &mut failures) {
+            Ok(rows) => pending.extend(rows),
+            Err(error) => {
+                embedded = Err(error);
+                break;
+            }
         }
-        let mut rows = rows.into_iter();
-        for input in inputs {
-            embeddings.push(match input {
-                Ok(_) => rows.next(),
-                Err(failure) => {
-                    failures.push(failure);
-                    None
-                }
-            });
+        if pending.len() >= ROWS_A_PART || since.elapsed() >= PART_AGE {
+            store(cache.as_mut(), std::mem::take(&mut pending), &mut images)?;
+            since = Instant::now();
         }
         progress.advance(step.len() as u64);
     }
+    // Also where the encoder failed midway: what is embedded by then is kept.
+    store(cache.as_mut(), pending, &mut images)?;
+    embedded?;
     progress.end();
-    let computed = paths.len() - failures.len();
-    Ok((embeddings, Work { reused: 0, computed, seconds: started.elapsed().as_secs_f64(), failures }))
+    let work = Work {
+        reused: order.len() - missing.len(),
+        computed: images.rows.len() - known,
+        seconds: started.elapsed().as_secs_f64(),
+        failures,
+    };
+    Ok((images, work))
+}
+
+/// The rows of one batch.
+fn embed_step(
+    step: &[String],
+    sources: &BTreeMap<String, &Path>,
+    encoder: &dyn ImageEncoder,
+    failures: &mut Vec<Failure>,
+) -> Result<Vec<EmbeddingRow>> {
+    let inputs: Vec<_> = step.par_iter().map(|digest| prepare_image(sources[digest], encoder)).collect();
+    let (mut good, mut tensors) = (Vec::new(), Vec::new());
+    for (digest, input) in step.iter().zip(inputs) {
+        match input {
+            Ok(tensor) => {
+                good.push(digest);
+                tensors.push(tensor);
+            }
+            Err(failure) => failures.push(failure),
+        }
+    }
+    if good.is_empty() {
+        return Ok(Vec::new());
+    }
+    let stacked = Tensor::stack(&tensors, 0).map_err(squbed_tensor::Error::from)?;
+    let mut rows = Vec::new();
+    for (digest, embedding) in good.into_iter().zip(to_rows(&encoder.embed(&stacked)?)?) {
+        let source = sources[digest].display().to_string();
+        match no_direction(&embedding) {
+            Some(why) => failures.push(useless(encoder.identity(), &source, why)),
+            None => {
+                let digest = digest.clone();
+                rows.push(EmbeddingRow { digest, source, frames: 1, warnings: Vec::new(), embedding });
+            }
+        }
+    }
+    Ok(rows)
 }
 
 fn prepare_image(path: &Path, encoder: &dyn ImageEncoder) -> Result<Tensor, Failure> {
@@ -108,10 +161,28 @@ mod tests {
         };
         let paths: Vec<PathBuf> = (0..5).map(path).collect();
         let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
-        let (rows, work) = embed_images(&paths, &FirstPixel(identity), 2, &Silent).unwrap();
+        let encoder = FirstPixel(identity);
+        let cache = folder.path().join("cache");
+        let embed = |cache| embed_images(&paths, &encoder, cache, 2, &Silent).unwrap();
         let row = |i: u8| Some(vec![f32::from(i), 0.0, 9.0]);
-        assert_eq!(rows, [row(0), row(1), None, row(3), row(4)]);
-        assert_eq!((work.computed, work.failures.len()), (4, 1));
-        assert!(work.failures[0].item.ends_with("2.png"), "{:?}", work.failures[0]);
+        let expected = [row(0), row(1), None, row(3), row(4)];
+        for (cache, reused, computed) in
+            [(None, 0, 4), (Some(cache.as_path()), 0, 4), (Some(cache.as_path()), 4, 0)]
+        {
+            let (images, work) = embed(cache);
+            let rows: Vec<_> = paths.iter().map(|path| images.file(path).map(<[f32]>::to_vec)).collect();
+            assert_eq!(rows, expected);
+            assert_eq!((work.reused, work.computed, work.failures.len()), (reused, computed, 1));
+            assert!(work.failures[0].item.ends_with("2.png"), "{:?}", work.failures[0]);
+        }
+        // Known by its content, whatever its name; no direction is no embedding.
+        std::fs::copy(path(4), folder.path().join("copy.png")).unwrap();
+        image::RgbImage::new(1, 1).save(folder.path().join("black.png")).unwrap();
+        let more = ["copy.png", "black.png"].map(|name| folder.path().join(name));
+        let more: Vec<&Path> = more.iter().map(PathBuf::as_path).collect();
+        let (images, work) = embed_images(&more, &encoder, Some(&cache), 2, &Silent).unwrap();
+        assert_eq!((work.reused, work.computed, work.failures.len()), (1, 0, 1));
+        assert_eq!(images.file(more[0]).map(<[f32]>::to_vec), row(4));
+        assert_eq!(images.file(more[1]), None);
     }
 }

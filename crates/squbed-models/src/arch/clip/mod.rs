@@ -227,6 +227,21 @@ impl TextTower {
     }
 }
 
+impl TextTower {
+    /// Rows of the table of tokens.
+    pub fn vocabulary(&self) -> usize {
+        self.words.dims()[0]
+    }
+
+    /// The id that ends a text.
+    pub fn end(&self) -> u32 {
+        match self.eos {
+            Eos::Largest => (self.vocabulary() as u32).saturating_sub(1),
+            Eos::First(id) => id,
+        }
+    }
+}
+
 impl Eos {
     /// The id of the end of these tokens.
     fn of(self, ids: &[u32]) -> u32 {
@@ -297,6 +312,11 @@ impl VisionTower {
             side: size.side,
             dtype,
         })
+    }
+
+    /// Pixels along a side of the images that it takes.
+    pub fn side(&self) -> usize {
+        self.side
     }
 
     /// Images `[b, s, s, 3]`, s the side that the configuration names, to features `[b, d]` in f32, projected but

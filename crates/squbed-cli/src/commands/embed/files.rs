@@ -1,0 +1,111 @@
+//! `squbed embed image` and `squbed embed video`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use clap::Args;
+use squbed::{
+    embed::{Embeddings, Work, embed_images, embed_videos},
+    models::{Modality, ModelStore},
+};
+
+use super::{
+    Encoder,
+    inputs::{Kind, expand},
+};
+use crate::{Common, Done, progress::Bars};
+
+#[derive(Args)]
+pub(crate) struct Image {
+    #[command(flatten)]
+    pub(super) encoder: Encoder,
+    /// Picture files, in the order of the output's rows; see below.
+    #[arg(value_name = "FILE", conflicts_with = "tensor")]
+    files: Vec<PathBuf>,
+    /// Keep embeddings here, and reuse what is there.
+    #[arg(long, conflicts_with = "tensor")]
+    cache: Option<PathBuf>,
+    /// Pictures a batch.
+    #[arg(long, default_value_t = 16, conflicts_with = "tensor")]
+    batch: usize,
+}
+
+#[derive(Args)]
+pub(crate) struct Video {
+    #[command(flatten)]
+    pub(super) encoder: Encoder,
+    /// Video files, in the order of the output's rows; see below. A folder with pictures right in it is a video of these
+    /// frames.
+    #[arg(value_name = "FILE", conflicts_with = "tensor")]
+    files: Vec<PathBuf>,
+    /// Keep embeddings here, and reuse what is there.
+    #[arg(long, conflicts_with = "tensor")]
+    cache: Option<PathBuf>,
+    /// Videos a batch.
+    #[arg(long, default_value_t = 4, conflicts_with = "tensor")]
+    batch: usize,
+}
+
+impl Image {
+    pub(super) fn run(self, common: &Common) -> anyhow::Result<Done> {
+        if let Some(tensor) = &self.encoder.tensor {
+            return self.encoder.embed_tensor(tensor, None, Modality::Image, common);
+        }
+        let files = expand(&self.files, Kind::Images)?;
+        let paths: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+        let (device, dtype) = crate::commands::place(common)?;
+        let name = self.encoder.name()?;
+        let encoder = ModelStore::new(None)
+            .and_then(|store| store.image_encoder(name, &device, dtype))
+            .map_err(squbed::Error::from)?;
+        let bars = Bars::new(common.quiet);
+        let (embeddings, work) = embed_images(&paths, &*encoder, self.cache.as_deref(), self.batch, &bars)?;
+        self.encoder.write_files(&paths, &embeddings, &work, "image(s)", &bars)
+    }
+}
+
+impl Video {
+    pub(super) fn run(self, common: &Common) -> anyhow::Result<Done> {
+        if let Some(tensor) = &self.encoder.tensor {
+            return self.encoder.embed_tensor(tensor, None, Modality::Video, common);
+        }
+        let files = expand(&self.files, Kind::Videos)?;
+        let paths: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+        let (device, dtype) = crate::commands::place(common)?;
+        let name = self.encoder.name()?;
+        let encoder = ModelStore::new(None)
+            .and_then(|store| store.video_encoder(name, &device, dtype))
+            .map_err(squbed::Error::from)?;
+        let bars = Bars::new(common.quiet);
+        let (embeddings, _, work) =
+            embed_videos(&paths, &*encoder, self.cache.as_deref(), self.batch, &bars)?;
+        self.encoder.write_files(&paths, &embeddings, &work, "video(s)", &bars)
+    }
+}
+
+impl Encoder {
+    /// Writes a row a file, so that rows and files stay in step, and records what failed. Where all failed nothing is
+    /// written.
+    fn write_files(
+        &self,
+        paths: &[&Path],
+        embeddings: &Embeddings,
+        work: &Work,
+        what: &str,
+        bars: &Bars,
+    ) -> anyhow::Result<Done> {
+        if work.reused > 0 {
+            bars.note(&format!("{} of {} reused", work.reused, work.reused + work.computed));
+        }
+        let rows: Vec<Option<Vec<f32>>> =
+            paths.iter().map(|path| embeddings.file(path).map(<[f32]>::to_vec)).collect();
+        let done = crate::commands::record_failures(self.folder(), &["embed"], paths, &work.failures, bars)?;
+        if rows.iter().all(Option::is_none) {
+            let why = work.failures.first().map_or("", |failure| &failure.error);
+            bail!("none of the {} {what} could be embedded, the first because: {why}", paths.len());
+        }
+        let keys: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        self.write(&keys, &rows, embeddings.identity().dim)?;
+        Ok(done)
+    }
+}
