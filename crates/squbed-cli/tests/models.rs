@@ -258,6 +258,41 @@ fn verify_tells_whole_damaged_missing_and_unverified_files_apart() {
 }
 
 #[test]
+fn a_model_that_is_here_in_part_says_what_is_missing() {
+    let place = Place::new("");
+    let golden = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/metrics"));
+    let model = place.path("home/models/lpips-alex");
+    fs::create_dir_all(&model).unwrap();
+    fs::copy(golden.join("lpips_alex_lin_v0.1.safetensors"), model.join("linear.safetensors")).unwrap();
+    let output = place.run(&["models", "list", "--format", "json"], &[]);
+    let rows: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let row = |name: &str| rows.as_array().unwrap().iter().find(|row| row["name"] == name).unwrap();
+    assert_eq!(row("lpips-alex")["missing"], serde_json::json!(["backbone.safetensors"]));
+    assert_eq!(row("lpips-alex")["present"], false);
+    assert_eq!(row("lpips-vgg")["missing"], serde_json::json!([]));
+    let table = said(&place.run(&["models", "list"], &[]));
+    assert!(table.contains("missing") && table.contains("backbone.safetensors"), "{table}");
+
+    let pictures = [golden.join("carphone_p0.png"), golden.join("carphone_d0.png")];
+    let [a, b] = [0, 1].map(|i| text(&pictures[i]));
+    let output = place.run(&["score", "pair", a, b, "--metric", "lpips-alex"], &[]);
+    let message = said(&output);
+    assert_eq!(output.status.code(), Some(1));
+    let file = model.join("backbone.safetensors");
+    for part in [text(&file), "is missing", "squbed models fetch lpips-alex"] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+
+    // Without network the source of what is missing is named, and what is here stays.
+    let output = place.run(&["models", "fetch", "lpips-alex", "--offline"], &[]);
+    let message = said(&output);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(message.contains("https://download.pytorch.org/models for backbone.safetensors"), "{message}");
+    assert!(!message.contains("pypi"), "{message}");
+    assert!(model.join("linear.safetensors").is_file());
+}
+
+#[test]
 fn a_bundle_goes_to_a_machine_without_network() {
     let server = Server::new(|request| Response::file(request, CONTENT));
     let place = Place::new(&format!("[[sources]]\nkind = \"url\"\nurl = \"{}\"\n", server.address));

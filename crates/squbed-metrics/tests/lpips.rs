@@ -1,14 +1,17 @@
 //! LPIPS against the package `lpips` 0.1.4: its published heads, and networks with weights by formula.
 
 mod common;
+#[path = "../../squbed-models/tests/common/web.rs"]
+mod web;
 
-use std::fs;
+use std::{fs, io::Write as _};
 
 use candle_core::{DType, Device, Tensor};
-use common::{array, golden_json, golden_path, picture, weights};
+use common::{array, formula, golden_json, golden_path, picture, weights};
 use squbed_core::Frame;
 use squbed_metrics::{Error, Lpips, Metric};
-use squbed_models::{ModelStore, Weights, arch::backbone::Backbone};
+use squbed_models::{FetchOptions, Fetched, ModelStore, Weights, arch::backbone::Backbone, sha256};
+use web::{Response, Server};
 
 /// Relative. The reference is f32 too, and sums in another order move a distance by some 1e-6 of itself.
 const TOLERANCE: f64 = 1e-5;
@@ -151,4 +154,97 @@ fn a_store_opens_both_files_and_names_the_command_where_they_are_not() {
     fs::copy(golden_path("lpips_alex_lin_v0.1.safetensors"), place.join("linear.safetensors")).unwrap();
     let [a, b] = pair(20).map(|frame| [frame]);
     assert_eq!(open().unwrap().frames(&a, &b).unwrap(), lpips(Backbone::AlexNet).frames(&a, &b).unwrap());
+}
+
+fn zip(members: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    for (name, bytes) in members {
+        zip.start_file(*name, stored).unwrap();
+        zip.write_all(bytes).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+/// Tensors of f32 as PyTorch saves a state dict.
+fn pth(tensors: &std::collections::BTreeMap<String, Tensor>) -> Vec<u8> {
+    let text = |text: &str| [b"X", &(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat();
+    let int = |n: usize| [b"J", &(n as i32).to_le_bytes()[..]].concat();
+    let ints =
+        |ns: &[usize]| [b"(", &ns.iter().flat_map(|&n| int(n)).collect::<Vec<u8>>()[..], b"t"].concat();
+    let mut program = b"\x80\x02}(".to_vec();
+    let mut storages = Vec::new();
+    for (name, tensor) in tensors {
+        program.extend(text(name));
+        program.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((");
+        program.extend(text("storage"));
+        program.extend(b"ctorch\nFloatStorage\n");
+        program.extend(text(&storages.len().to_string()));
+        program.extend(text("cpu"));
+        program.extend(int(tensor.elem_count()));
+        program.extend(b"tQ");
+        program.extend(int(0));
+        program.extend(ints(tensor.dims()));
+        program.extend(ints(tensor.layout().stride()));
+        program.extend(b"\x89ccollections\nOrderedDict\n)RtR");
+        let numbers = tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let bytes: Vec<u8> = numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
+        storages.push((format!("archive/data/{}", storages.len()), bytes));
+    }
+    program.extend(b"u.");
+    let mut members: Vec<(&str, &[u8])> =
+        vec![("archive/data.pkl", &program), ("archive/byteorder", b"little")];
+    members.extend(storages.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())));
+    zip(&members)
+}
+
+/// The built-in manifest, with torchvision's server and the package's wheel replaced by those of this machine.
+#[test]
+fn heads_and_network_come_from_their_publishers_as_they_are_published() {
+    let network = pth(&formula::tensors(&golden_json("lpips_alex.shapes.json"), 8001));
+    let heads = fs::read(golden_path("../checkpoints/lpips_alex.legacy.pth")).unwrap();
+    let wheel = zip(&[("lpips/weights/v0.1/alex.pth", &heads)]);
+
+    let built_in = include_str!("../../../models/lpips-alex/model.toml");
+    let pinned = |bytes: &[u8]| format!("sha256 = \"{}\"\nsize = {}", sha256(bytes), bytes.len());
+    let replaced = |text: &str, from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        text.replacen(from, to, 1)
+    };
+    let raw = "path = \"alexnet-owt-7be5be79.pth\"\nconvert = \"torch\"\n";
+    let text =
+        replaced(built_in, &format!("{raw}sha256 = \"unverified\""), &format!("{raw}{}", pinned(&network)));
+    let archive = "fd537af5828b69d2e6ffc0a397bd506dbc28ca183543617690844c08e102ec5e\"\nsize = 53763";
+    let text = replaced(&text, &format!("sha256 = \"{archive}"), &pinned(&wheel));
+    let server = Server::new(move |request| match request.target.as_str() {
+        "/models/alexnet-owt-7be5be79.pth" => Response::file(request, &network),
+        _ => Response::not_found(),
+    });
+    let text = replaced(&text, "https://download.pytorch.org", &server.address);
+
+    let place = tempfile::tempdir().unwrap();
+    let path = |name: &str| place.path().join(name);
+    for (name, bytes) in
+        [("manifests/lpips-alex/model.toml", text.as_bytes()), ("links/lpips-0.1.4-py3-none-any.whl", &wheel)]
+    {
+        fs::create_dir_all(path(name).parent().unwrap()).unwrap();
+        fs::write(path(name), bytes).unwrap();
+    }
+    let store = ModelStore::with_manifests(path("home"), &[path("manifests")]).unwrap();
+    let options = FetchOptions {
+        pip_environment: vec![
+            ("PIP_NO_INDEX".into(), "1".into()),
+            ("PIP_FIND_LINKS".into(), path("links").into()),
+        ],
+        ..FetchOptions::default()
+    };
+    let fetched = store.fetch("lpips-alex", &options, &mut |_| ()).unwrap();
+    let expected = format!(
+        "pypi lpips==0.1.4 for linear.safetensors and {}/models for backbone.safetensors",
+        server.address
+    );
+    assert_eq!(fetched, Fetched::From(expected));
+    let [a, b] = pair(20).map(|frame| [frame]);
+    let fetched = Lpips::open(&store, Backbone::AlexNet, &Device::Cpu, DType::F32).unwrap();
+    assert_eq!(fetched.frames(&a, &b).unwrap(), lpips(Backbone::AlexNet).frames(&a, &b).unwrap());
 }

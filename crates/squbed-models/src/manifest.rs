@@ -1,23 +1,26 @@
 //! `model.toml`: what a model is, where it comes from, what it takes and gives.
 
 mod preprocessing;
+mod source;
 
-use std::{collections::BTreeSet, fmt, path::PathBuf};
+use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
 use squbed_core::Sampling;
 
 use crate::digest::Digest;
 pub use preprocessing::Normalise;
+pub(crate) use source::is_zip;
+pub use source::{Origin, Source};
 
-/// The version of the manifest format that this crate reads.
-pub const MANIFEST_VERSION: u32 = 1;
+/// The newest version of the manifest format. Version 1 lacks the `files` of a source and is read as well.
+pub const MANIFEST_VERSION: u32 = 2;
 
 /// One model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Version of the format, [`MANIFEST_VERSION`].
+    /// Version of the format, 1 to [`MANIFEST_VERSION`].
     pub manifest: u32,
     /// The name that commands take; also the folder of its weights.
     pub name: String,
@@ -218,6 +221,13 @@ pub struct ModelFile {
     pub raw: Option<RawFile>,
 }
 
+impl ModelFile {
+    /// Whether a SHA-256 says what it holds.
+    pub fn is_pinned(&self) -> bool {
+        self.sha256 != Digest::Unverified
+    }
+}
+
 /// A published file from which a [`ModelFile`] is made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -243,49 +253,6 @@ pub enum Conversion {
     Torch,
 }
 
-/// Where files come from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Source {
-    /// A folder of this machine; a relative path starts at the manifest's own folder.
-    Folder {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// A repository of the Hugging Face hub.
-    Hub {
-        /// `owner/name`.
-        repo: String,
-        /// Commit, tag or branch.
-        revision: String,
-    },
-    /// A folder of a web server: each file lies at its path below the address.
-    Url {
-        /// Begins with `https://`, or with `http://` where every file has a digest.
-        url: String,
-    },
-    /// An archive of a Python package, opened without running anything of it.
-    Pypi {
-        /// The package's name.
-        package: String,
-        /// Its version.
-        version: String,
-        /// File name of the wheel or source archive.
-        archive: String,
-        /// The archive's content.
-        sha256: Digest,
-        /// Bytes of the archive.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        size: Option<u64>,
-        /// Archives within the archive, outermost first, that hold the files.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        nested: Vec<String>,
-        /// The folder within the innermost archive that holds the files.
-        #[serde(default, skip_serializing_if = "String::is_empty")]
-        folder: String,
-    },
-}
-
 /// What is wrong with a manifest.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
@@ -293,7 +260,7 @@ pub enum ManifestError {
     #[error("it cannot be read")]
     Toml(#[from] toml::de::Error),
     /// Another version of the format.
-    #[error("`manifest = {given}` is not a format this program reads; it reads {MANIFEST_VERSION}")]
+    #[error("`manifest = {given}` is not a format this program reads; it reads 1 to {MANIFEST_VERSION}")]
     Version {
         /// The version given.
         given: u32,
@@ -339,7 +306,7 @@ impl Manifest {
             manifest: u32,
         }
         let Version { manifest: given } = toml::from_str(text)?;
-        if given != MANIFEST_VERSION {
+        if !(1..=MANIFEST_VERSION).contains(&given) {
             return Err(ManifestError::Version { given });
         }
         let manifest: Self = toml::from_str(text)?;
@@ -377,23 +344,12 @@ impl Manifest {
         if self.embedding.width == 0 {
             return Err(value("embedding.width", "0", "an embedding has at least one number"));
         }
-        self.sources.iter().try_for_each(Source::check)?;
-        self.check_http()?;
-        self.input.check()
-    }
-
-    /// Who sits between could change what plain http brings; only a digest notices.
-    fn check_http(&self) -> Result<(), ManifestError> {
-        let digest = |file: &ModelFile| match &file.raw {
-            Some(raw) => raw.sha256 != Digest::Unverified,
-            None => file.sha256 != Digest::Unverified,
-        };
-        match self.sources.iter().find(|s| matches!(s, Source::Url { url } if !url.starts_with("https:"))) {
-            Some(Source::Url { url }) if !self.files.iter().all(digest) => {
-                Err(value("sources.url", url, "plain http needs a sha256 of every file; use https"))
-            }
-            _ => Ok(()),
+        self.sources.iter().try_for_each(|source| source.check(self))?;
+        let unknown = |file: &&ModelFile| !self.sources.iter().any(|source| source.gives(file));
+        if let Some(file) = self.files.iter().find(unknown).filter(|_| !self.sources.is_empty()) {
+            return Err(value("files.path", &file.path, "no source gives this file"));
         }
+        self.input.check()
     }
 }
 
@@ -460,59 +416,6 @@ impl Input {
     }
 }
 
-impl Source {
-    /// The source in a few words, for messages.
-    pub fn describe(&self) -> String {
-        match self {
-            Self::Folder { path } => format!("folder {}", path.display()),
-            Self::Hub { repo, revision } => format!("hub {repo}@{}", revision.get(..12).unwrap_or(revision)),
-            Self::Url { url } => url.clone(),
-            Self::Pypi { package, version, .. } => format!("pypi {package}=={version}"),
-        }
-    }
-
-    fn check(&self) -> Result<(), ManifestError> {
-        match self {
-            Self::Folder { path } if path.as_os_str().is_empty() => {
-                Err(value("sources.path", "", "a folder has a name"))
-            }
-            Self::Folder { .. } => Ok(()),
-            Self::Hub { repo, revision } => {
-                let (owner, name) = repo
-                    .split_once('/')
-                    .ok_or_else(|| value("sources.repo", repo, "a repository is owner/name"))?;
-                check_name("sources.repo", owner)?;
-                check_name("sources.repo", name)?;
-                check_path("sources.revision", revision)
-            }
-            Self::Url { url } => check_url(url),
-            Self::Pypi { package, version, archive, sha256, size, nested, folder } => {
-                check_name("sources.package", package)?;
-                check_name("sources.version", version)?;
-                check_name("sources.archive", archive)?;
-                check_size(archive, sha256, *size)?;
-                if !is_zip(archive) && !is_tar_gz(archive) {
-                    return Err(value(
-                        "sources.archive",
-                        archive,
-                        "an archive is a .whl, .zip, .tar.gz or .tgz",
-                    ));
-                }
-                nested.iter().try_for_each(|path| check_path("sources.nested", path))?;
-                if folder.is_empty() { Ok(()) } else { check_path("sources.folder", folder) }
-            }
-        }
-    }
-}
-
-pub(crate) fn is_zip(name: &str) -> bool {
-    name.ends_with(".whl") || name.ends_with(".zip")
-}
-
-pub(crate) fn is_tar_gz(name: &str) -> bool {
-    name.ends_with(".tar.gz") || name.ends_with(".tgz")
-}
-
 fn value(field: &'static str, value: &str, reason: &'static str) -> ManifestError {
     ManifestError::Value { field, value: value.to_owned(), reason }
 }
@@ -535,23 +438,6 @@ fn check_path(field: &'static str, path: &str) -> Result<(), ManifestError> {
     // `:` would name a drive or a stream on Windows.
     if path.contains(['\\', '\0', ':']) || path.split('/').any(bad) {
         return Err(ManifestError::Escapes { field, value: path.to_owned() });
-    }
-    Ok(())
-}
-
-fn check_url(url: &str) -> Result<(), ManifestError> {
-    let refuse = |reason| Err(value("sources.url", url, reason));
-    let Ok(parsed) = reqwest::Url::parse(url) else {
-        return refuse("write an address such as https://example.org/weights");
-    };
-    if !matches!(parsed.scheme(), "https" | "http") {
-        return refuse("an address begins with https:// or http://");
-    }
-    if !parsed.username().is_empty() || parsed.password().is_some() {
-        return Err(value("sources.url", parsed.host_str().unwrap_or(""), "an address holds no password"));
-    }
-    if parsed.query().is_some() || parsed.fragment().is_some() {
-        return refuse("files are named by their path; an address has no `?` or `#`");
     }
     Ok(())
 }

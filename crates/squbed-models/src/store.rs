@@ -92,6 +92,8 @@ pub struct Status {
     pub architecture: Architecture,
     /// Whether every file is there in its size; [`ModelStore::verify`] looks at the content.
     pub present: bool,
+    /// Of a model that is there in part, the files that are not, by their paths in its folder.
+    pub missing: Vec<String>,
     /// Where its files are, or would be.
     pub folder: PathBuf,
     /// Bytes of all its files, where known.
@@ -200,8 +202,8 @@ impl ModelStore {
         Ok(self.status_of(self.known(name)?))
     }
 
-    /// Brings a model's files to this machine. Sources are tried in the manifest's order; the model
-    /// appears whole and verified, or not at all.
+    /// Brings a model's files to this machine, those that are not there yet as the manifest promises. Sources are
+    /// tried in the manifest's order; the model appears whole and verified, or not at all.
     pub fn fetch(
         &self,
         name: &str,
@@ -209,12 +211,7 @@ impl ModelStore {
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Fetched, Error> {
         let Known { manifest, origin } = self.known(name)?;
-        let complete = || {
-            self.verify(name).is_ok_and(|files| {
-                files.iter().all(|f| matches!(f.state, FileState::Verified | FileState::Unverified(_)))
-            })
-        };
-        fetch(manifest, &self.models, origin.as_deref(), options, &complete, progress)
+        fetch(manifest, &self.models, origin.as_deref(), options, progress)
     }
 
     /// Hashes every file of a model anew.
@@ -384,13 +381,16 @@ impl ModelStore {
             fs::metadata(folder.join(&file.path))
                 .is_ok_and(|found| found.is_file() && file.size.is_none_or(|size| size == found.len()))
         };
+        let missing = manifest.files.iter().filter(|file| !there(file));
+        let missing: Vec<String> = missing.map(|file| file.path.clone()).collect();
         Status {
             name: manifest.name.clone(),
             architecture: manifest.architecture,
-            present: manifest.files.iter().all(there),
+            present: missing.is_empty(),
+            missing: if missing.len() < manifest.files.len() { missing } else { Vec::new() },
             size: manifest.size(),
             licence: manifest.licence.clone(),
-            pinned: manifest.files.iter().all(|file| file.sha256 != Digest::Unverified),
+            pinned: manifest.files.iter().all(ModelFile::is_pinned),
             manifest: origin.as_ref().map(|origin| origin.join("model.toml")),
             folder,
         }

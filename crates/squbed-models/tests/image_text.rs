@@ -238,6 +238,42 @@ fn a_clip_is_the_normalised_mean_of_its_frames() {
     assert_eq!(video.identity(), identity);
 }
 
+/// More pictures than pass through the network at once.
+#[test]
+fn one_picture_equals_its_row_of_the_batch() {
+    let images = Tiny::with_vocabulary().images("floor");
+    let (bikes, carphone) = (frame("pre_bikes10.src.png"), frame("pre_carphone5.src.png"));
+    let prepared: Vec<Tensor> = [&bikes, &carphone].map(|frame| images.preprocess(frame).unwrap()).to_vec();
+    let batch: Vec<Tensor> = (0..19).map(|i| prepared[usize::from(i % 3 == 0)].clone()).collect();
+    let together = rows(&images.embed(&Tensor::stack(&batch, 0).unwrap()).unwrap());
+    let alone: Vec<_> = prepared
+        .iter()
+        .map(|one| rows(&images.embed(&one.unsqueeze(0).unwrap()).unwrap()).remove(0))
+        .collect();
+    assert!(largest_difference(&alone[..1], &alone[1..]) > 1e-3);
+    for (i, row) in together.iter().enumerate() {
+        let alone = &alone[usize::from(i % 3 == 0)];
+        assert!(largest_difference(std::slice::from_ref(alone), std::slice::from_ref(row)) <= 1e-6, "{i}");
+    }
+}
+
+#[test]
+fn a_picture_smaller_than_the_crop_is_enlarged() {
+    let images = Tiny::with_vocabulary().images("floor");
+    // The left half black, the right half white.
+    let rgb: Vec<u8> = (0..30 * 40 * 3).map(|i| if i / 3 % 40 < 20 { 0 } else { 255 }).collect();
+    let prepared = images.prepare(&Frame::new(40, 30, rgb).unwrap()).unwrap();
+    assert_eq!(prepared.dims(), [224, 224, 3]);
+    let row = prepared.get(100).unwrap().get_on_dim(1, 0).unwrap().to_vec1::<f32>().unwrap();
+    let value = |byte: f32| (byte / 255.0 - 0.481_454_66) / 0.268_629_54;
+    // 40×30 becomes 298×224; the edge lies at 149, which is 112 within the crop. Bicubic overshoots near it.
+    for x in (0..90).chain(134..224) {
+        let expected = value(if x < 112 { 0.0 } else { 255.0 });
+        assert!((row[x] - expected).abs() < 1e-6, "{x}: {}", row[x]);
+    }
+    assert!(row[111] < value(128.0) && row[112] > value(127.0), "{:?}", &row[108..116]);
+}
+
 #[test]
 fn the_smallest_image_has_an_embedding() {
     let images = Tiny::with_vocabulary().images("round-half-even");

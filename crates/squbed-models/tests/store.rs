@@ -20,8 +20,8 @@ fn the_built_in_models_are_listed_by_name() {
     let names: Vec<&str> = list.iter().map(|status| status.name.as_str()).collect();
     assert!(names.is_sorted());
     let folders = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models")).unwrap();
-    let mut folders: Vec<_> =
-        folders.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let folders = folders.map(Result::unwrap).filter(|entry| entry.path().is_dir());
+    let mut folders: Vec<_> = folders.map(|entry| entry.file_name().into_string().unwrap()).collect();
     folders.sort_unstable();
     assert_eq!(names, folders, "every manifest of the repository is built in");
     assert!(list.iter().all(|status| !status.present && status.size.is_some() == status.pinned));

@@ -153,6 +153,15 @@ fn small_clips_are_the_references() {
     }
 }
 
+/// The widths, heads, patches and projections of L/14, L/14@336 and H/14, two layers deep. The references
+/// in f64 differ by 1.1e-7 in embeddings and 3.0e-6 in features, so that the bounds of B/32 hold with room to spare.
+#[test]
+fn clips_of_the_larger_kinds_are_the_references() {
+    for name in ["clip_l14", "clip_l14_336", "clip_h14", "openclip_h14"] {
+        clip_is_the_reference(name);
+    }
+}
+
 /// One after the other: each takes some 2 GB.
 #[test]
 fn clips_of_full_size_are_the_references() {

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use image::{ColorType, ImageDecoder, ImageReader, metadata::Orientation};
+use image::{ColorType, DynamicImage, ImageDecoder, ImageReader, RgbImage, metadata::Orientation};
 use squbed_core::{Frame, Sampling};
 
 use crate::{DecodeOptions, Decoded, Error, Limits, Ratio, VideoInfo, Warning, plan::Plans};
@@ -195,11 +195,25 @@ fn read(path: &Path) -> Result<Frame, Error> {
     let picture = |source| Error::Picture { path: path.to_owned(), source };
     let mut decoder = open(path)?.into_decoder().map_err(picture)?;
     let orientation = decoder.orientation().map_err(picture)?;
-    let mut image = image::DynamicImage::from_decoder(decoder).map_err(picture)?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(picture)?;
     image.apply_orientation(orientation);
-    let rgb = image.to_rgb8();
+    let rgb = to_rgb8(image);
     let (width, height) = (rgb.width() as usize, rgb.height() as usize);
     Frame::new(width, height, rgb.into_raw()).map_err(|source| Error::Clip { path: path.to_owned(), source })
+}
+
+/// Red, green and blue in 8 bits; transparency is left out. Of 16 bits the upper 8 are taken, as Pillow 13 does where
+/// it opens a 16-bit picture in colour. Grey of 16 bits is treated alike: Pillow keeps it, and its conversion to
+/// RGB then cuts every value above 255 to 255, which leaves almost any such picture white.
+fn to_rgb8(image: DynamicImage) -> RgbImage {
+    use ColorType::{L16, La16, Rgb16, Rgba16};
+    if !matches!(image.color(), L16 | La16 | Rgb16 | Rgba16) {
+        return image.into_rgb8();
+    }
+    let wide = image.into_rgb16();
+    RgbImage::from_fn(wide.width(), wide.height(), |x, y| {
+        image::Rgb(wide.get_pixel(x, y).0.map(|value| (value >> 8) as u8))
+    })
 }
 
 /// Text order, in which a run of digits counts as the number it writes.

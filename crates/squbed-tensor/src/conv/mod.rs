@@ -21,12 +21,21 @@ pub(crate) use kernel::name as kernel_name;
 /// On the CPU in f32 a kernel of ours runs; elsewhere sums of Candle's products do.
 #[derive(Clone, Debug)]
 pub struct Conv3d {
-    weight: Tensor,
-    bias: Option<Tensor>,
+    weights: Weights,
+    /// kt, kh, kw, cin, cout.
+    dims: [usize; 5],
     stride: [usize; 3],
     padding: Padding3d,
     relu: bool,
-    packed: Option<Arc<cpu::Packed>>,
+}
+
+/// In one form alone: those of a large model take gigabytes.
+#[derive(Clone, Debug)]
+enum Weights {
+    /// For the kernel of the CPU, the bias with them.
+    Packed(Arc<cpu::Packed>),
+    /// For Candle's products.
+    Plain { weight: Tensor, bias: Option<Tensor> },
 }
 
 impl Conv3d {
@@ -56,23 +65,25 @@ impl Conv3d {
                 actual: bias.dims().to_vec(),
             });
         }
-        let packed = if weight.device().is_cpu() && weight.dtype() == DType::F32 {
+        let dims = [kt, kh, kw, cin, cout];
+        let weights = if weight.device().is_cpu() && weight.dtype() == DType::F32 {
             let numbers = weight.flatten_all()?.to_vec1::<f32>()?;
             let bias = bias.map(|b| b.to_vec1::<f32>()).transpose()?.unwrap_or_else(|| vec![0.0; cout]);
-            Some(Arc::new(cpu::Packed::new(&numbers, bias, [kt, kh, kw, cin, cout])))
+            Weights::Packed(Arc::new(cpu::Packed::new(&numbers, bias, dims)))
         } else {
-            None
+            Weights::Plain { weight: weight.clone(), bias: bias.cloned() }
         };
-        Ok(Self { weight: weight.clone(), bias: bias.cloned(), stride, padding: *padding, relu, packed })
+        Ok(Self { weights, dims, stride, padding: *padding, relu })
     }
 
     /// `[b, t, h, w, cin]` to `[b, t′, h′, w′, cout]`.
     ///
     /// # Errors
     ///
-    /// Another number of axes or channels, or a padded volume smaller than the kernel.
+    /// Another number of axes or channels, a padded volume smaller than the kernel, or another device or dtype than
+    /// that of the weights.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let (kernel, cin) = (self.kernel(), self.weight.dims()[3]);
+        let [kt, kh, kw, cin, _] = self.dims;
         let &[b, t, h, w, c] = x.dims() else { return Err(not_a_video("conv3d", x)) };
         if c != cin || b == 0 {
             return Err(Error::Shape {
@@ -81,25 +92,20 @@ impl Conv3d {
                 actual: x.dims().to_vec(),
             });
         }
-        let axes = self.padding.axes("conv3d", [t, h, w], kernel, self.stride)?;
-        flop::add(b * axes.iter().map(|a| a.out).product::<usize>() * self.weight.elem_count());
-        match &self.packed {
-            Some(packed) if x.device().is_cpu() && x.dtype() == DType::F32 => {
+        let axes = self.padding.axes("conv3d", [t, h, w], [kt, kh, kw], self.stride)?;
+        flop::add(b * axes.iter().map(|a| a.out).product::<usize>() * self.dims.iter().product::<usize>());
+        match &self.weights {
+            Weights::Packed(packed) => {
                 let op = CpuConv { packed: packed.clone(), batch: b, axes, relu: self.relu };
                 Ok(x.contiguous()?.apply_op1_no_bwd(&op)?)
             }
-            _ => self.plain(x, &axes),
+            Weights::Plain { weight, bias } => self.plain(x, &axes, weight, bias.as_ref()),
         }
     }
 
-    fn kernel(&self) -> [usize; 3] {
-        [self.weight.dims()[0], self.weight.dims()[1], self.weight.dims()[2]]
-    }
-
     /// Plain Candle: one product for each tap of the kernel.
-    fn plain(&self, x: &Tensor, axes: &[Axis; 3]) -> Result<Tensor> {
-        let [kt, kh, kw] = self.kernel();
-        let (cin, cout) = (self.weight.dims()[3], self.weight.dims()[4]);
+    fn plain(&self, x: &Tensor, axes: &[Axis; 3], weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+        let [kt, kh, kw, cin, cout] = self.dims;
         let mut padded = x.clone();
         for (i, axis) in axes.iter().enumerate() {
             padded = padded.pad_with_zeros(i + 1, axis.before, axis.behind)?;
@@ -113,8 +119,8 @@ impl Conv3d {
             for (i, axis) in axes.iter().enumerate() {
                 taken = every(&taken, i + 1, at[i], axis)?;
             }
-            let weight = self.weight.narrow(0, at[0], 1)?.narrow(1, at[1], 1)?.narrow(2, at[2], 1)?;
-            let product = taken.reshape((positions, cin))?.matmul(&weight.reshape((cin, cout))?)?;
+            let tap = weight.narrow(0, at[0], 1)?.narrow(1, at[1], 1)?.narrow(2, at[2], 1)?;
+            let product = taken.reshape((positions, cin))?.matmul(&tap.reshape((cin, cout))?)?;
             sum = Some(match sum {
                 Some(sum) => (sum + product)?,
                 None => product,
@@ -122,7 +128,7 @@ impl Conv3d {
         }
         // A kernel has at least one tap: the axes were checked.
         let mut y = sum.ok_or_else(|| not_a_video("conv3d", x))?;
-        if let Some(bias) = &self.bias {
+        if let Some(bias) = bias {
             y = y.broadcast_add(bias)?;
         }
         if self.relu {

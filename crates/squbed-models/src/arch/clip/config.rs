@@ -110,14 +110,9 @@ fn refusal(field: &'static str, value: impl ToString, expected: &'static str) ->
 #[derive(Deserialize)]
 struct HuggingFace {
     model_type: Option<String>,
-    #[serde(default = "projection")]
-    projection_dim: usize,
+    projection_dim: Option<usize>,
     text_config: HuggingFaceTower,
     vision_config: HuggingFaceTower,
-}
-
-fn projection() -> usize {
-    512
 }
 
 #[derive(Deserialize)]
@@ -147,7 +142,7 @@ impl HuggingFace {
         }
         Ok(ClipConfig {
             layout: Layout::HuggingFace,
-            width: self.projection_dim,
+            width: self.projection_dim.unwrap_or(512),
             text: TextSize {
                 blocks: text.blocks(512, 8)?,
                 vocabulary: text.vocab_size.unwrap_or(49_408),
@@ -203,79 +198,57 @@ struct OpenClip {
 }
 
 #[derive(Deserialize)]
+#[serde(default)]
 struct OpenClipText {
-    #[serde(default = "context_length")]
     context_length: usize,
-    #[serde(default = "vocab_size")]
     vocab_size: usize,
-    #[serde(default = "text_width")]
     width: usize,
-    #[serde(default = "text_heads")]
     heads: usize,
-    #[serde(default = "layers")]
     layers: usize,
-    #[serde(default = "mlp_ratio")]
     mlp_ratio: f64,
     #[serde(flatten)]
     rest: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Default for OpenClipText {
+    fn default() -> Self {
+        Self {
+            context_length: 77,
+            vocab_size: 49_408,
+            width: 512,
+            heads: 8,
+            layers: 12,
+            mlp_ratio: 4.0,
+            rest: Default::default(),
+        }
+    }
 }
 
 #[derive(Deserialize)]
+#[serde(default)]
 struct OpenClipVision {
-    #[serde(default = "image_size")]
     image_size: usize,
-    #[serde(default = "patch_size")]
     patch_size: usize,
-    #[serde(default = "vision_width")]
     width: usize,
-    #[serde(default = "head_width")]
     head_width: usize,
-    #[serde(default = "layers")]
     layers: usize,
-    #[serde(default = "mlp_ratio")]
     mlp_ratio: f64,
     #[serde(flatten)]
     rest: serde_json::Map<String, serde_json::Value>,
 }
 
-fn context_length() -> usize {
-    77
-}
-
-fn vocab_size() -> usize {
-    49_408
-}
-
-fn text_width() -> usize {
-    512
-}
-
-fn text_heads() -> usize {
-    8
-}
-
-fn layers() -> usize {
-    12
-}
-
-fn mlp_ratio() -> f64 {
-    4.0
-}
-
-fn image_size() -> usize {
-    224
-}
-
-fn patch_size() -> usize {
-    16
-}
-
-fn vision_width() -> usize {
-    768
-}
-
-fn head_width() -> usize {
-    64
+impl Default for OpenClipVision {
+    fn default() -> Self {
+        Self {
+            image_size: 224,
+            patch_size: 16,
+            width: 768,
+            head_width: 64,
+            layers: 12,
+            mlp_ratio: 4.0,
+            rest: Default::default(),
+        }
+    }
 }
 
 impl OpenClip {
