@@ -25,6 +25,9 @@ pub enum Sampling {
     Indices(Vec<usize>),
 }
 
+/// Half a nanosecond forgives the rounding of `i / fps` against a time-base product.
+const SLACK_SECONDS: f64 = 5e-10;
+
 /// A sampling rule that cannot be read or makes no sense.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[error("sampling `{given}`: {reason}; write uniform:K, rate:FPS, rate:FPS:max=K or indices:I,J,…")]
@@ -109,22 +112,32 @@ impl Sampling {
     pub fn indices(&self, pts_seconds: &[f64]) -> Vec<usize> {
         let n = pts_seconds.len();
         match self {
-            Self::Uniform(k) => (0..*k).map(|i| (2 * i + 1) * n / (2 * k)).collect(),
-            Self::Rate { fps, max } => {
-                let Some((first, last)) = pts_seconds.first().zip(pts_seconds.last()) else {
-                    return Vec::new();
-                };
-                // Half a nanosecond forgives the rounding of k / fps against a time-base product.
-                let slack = 5e-10;
-                let ticks = ((last - first + slack) * fps).floor() as usize + 1;
-                (0..ticks.min(max.unwrap_or(usize::MAX)))
-                    .map(|i| {
-                        let at = first + i as f64 / fps + slack;
-                        pts_seconds.partition_point(|&t| t <= at).max(1) - 1
-                    })
-                    .collect()
+            // In 128 bits, as a product of two counts.
+            Self::Uniform(k) => {
+                let place = |i: usize| (2 * i as u128 + 1) * n as u128 / (2 * *k as u128);
+                (0..*k).map(|i| place(i) as usize).collect()
             }
+            Self::Rate { fps, .. } => (0..self.count(pts_seconds))
+                .map(|i| {
+                    let at = pts_seconds[0] + i as f64 / fps + SLACK_SECONDS;
+                    pts_seconds.partition_point(|&t| t <= at).max(1) - 1
+                })
+                .collect(),
             Self::Indices(indices) => indices.clone(),
+        }
+    }
+
+    /// How many frames [`indices`](Self::indices) picks, without a list of them, which may be longer than any
+    /// memory.
+    pub fn count(&self, pts_seconds: &[f64]) -> usize {
+        match self {
+            Self::Uniform(k) => *k,
+            Self::Rate { fps, max } => {
+                let Some((first, last)) = pts_seconds.first().zip(pts_seconds.last()) else { return 0 };
+                let ticks = ((last - first + SLACK_SECONDS) * fps).floor() as usize;
+                ticks.saturating_add(1).min(max.unwrap_or(usize::MAX))
+            }
+            Self::Indices(indices) => indices.len(),
         }
     }
 }
@@ -148,6 +161,20 @@ mod tests {
         let times: Vec<f64> = (0..132).map(|i| i as f64 / 25.0).collect();
         assert_eq!(Sampling::Uniform(12).indices(&times)[..2], [5, 16]);
         assert_eq!(Sampling::Uniform(4).indices(&times[..2]), [0, 0, 1, 1]);
+    }
+
+    #[test]
+    fn frames_are_counted_before_they_are_listed() {
+        let times = [0.0, 0.1, 0.2, 0.9, 1.0, 1.1];
+        for rule in ["uniform:4", "uniform:9", "rate:2", "rate:7", "rate:7:max=3", "indices:4,4,9"] {
+            let rule: Sampling = rule.parse().unwrap();
+            assert_eq!(rule.count(&times), rule.indices(&times).len(), "{rule}");
+            assert_eq!(rule.count(&times[..1]), rule.indices(&times[..1]).len(), "{rule}");
+        }
+        let count = |rule: &str, times: &[f64]| rule.parse::<Sampling>().unwrap().count(times);
+        assert_eq!((count("rate:2", &[]), count("rate:1e300", &times)), (0, usize::MAX));
+        assert_eq!(count("rate:1e300:max=5", &times), 5);
+        assert_eq!(count("uniform:18446744073709551615", &times), usize::MAX);
     }
 
     #[test]

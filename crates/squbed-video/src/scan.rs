@@ -38,7 +38,7 @@ impl Timeline {
         let own = own.filter(|pts| pts.len() < 2 || pts.first() < pts.last());
         let warning = own.is_none().then_some(Warning::NoTimes);
         let step = frame_ticks(stream).max(1);
-        let pts = own.unwrap_or_else(|| (0..times.len() as i64).map(|i| i * step).collect());
+        let pts = own.unwrap_or_else(|| (0..times.len() as i64).map(|i| i.saturating_mul(step)).collect());
         (Self { pts, time_base: stream.time_base, last_duration: step, by_pts: false }, warning)
     }
 
@@ -51,8 +51,10 @@ impl Timeline {
 
     /// From the first frame's beginning to the last frame's end.
     pub(crate) fn duration_seconds(&self) -> f64 {
-        let span = self.pts.last().zip(self.pts.first()).map_or(0, |(last, first)| last - first);
-        (span + self.last_duration) as f64 * self.time_base.value()
+        // A damaged file's times may lie further apart than their own type counts.
+        let wide = |pts: Option<&i64>| i128::from(pts.copied().unwrap_or(0));
+        let span = wide(self.pts.last()) - wide(self.pts.first());
+        (span + i128::from(self.last_duration)) as f64 * self.time_base.value()
     }
 
     /// Which frame of the video a decoded one is, `order` frames having been decoded before it.
