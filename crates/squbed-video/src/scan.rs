@@ -96,3 +96,22 @@ impl Pass {
         (damaged > 0).then_some(Warning::Damaged { damaged, read, unit: Unit::Frames })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_any_distance_have_a_duration() {
+        let timeline = |pts: Vec<i64>, last_duration| Timeline {
+            pts,
+            time_base: Ratio { num: 1, den: 1000 },
+            last_duration,
+            by_pts: true,
+        };
+        assert_eq!(timeline(vec![500, 540, 580], 40).duration_seconds(), 0.12);
+        assert_eq!(timeline(vec![], 40).duration_seconds(), 0.04);
+        let longest = timeline(vec![-i64::MAX, i64::MAX], i64::MAX).duration_seconds();
+        assert!((longest / (3.0 * i64::MAX as f64 / 1000.0) - 1.0).abs() < 1e-12, "{longest}");
+    }
+}
