@@ -34,6 +34,9 @@ pub enum Sampling {
     Indices(Vec<usize>),
 }
 
+/// Half a nanosecond forgives the rounding of `i / fps` against a time-base product.
+const SLACK_SECONDS: f64 = 5e-10;
+
 /// A sampling rule that cannot be read or makes no sense.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[error(
@@ -130,15 +133,14 @@ impl Sampling {
     pub fn indices(&self, pts_seconds: &[f64]) -> Vec<usize> {
         let n = pts_seconds.len();
         match self {
-            Self::Uniform(k) => (0..*k).map(|i| (2 * i + 1) * n / (2 * k)).collect(),
-            Self::Rate { fps, max } => {
-                let Some((first, last)) = pts_seconds.first().zip(pts_seconds.last()) else {
-                    return Vec::new();
-                };
-                let ticks = ((last - first + SLACK) * fps).floor() as usize + 1;
-                let ticks = 0..ticks.min(max.unwrap_or(usize::MAX));
-                ticks.map(|i| shown_at(pts_seconds, first + i as f64 / fps)).collect()
+            // In 128 bits, as a product of two counts.
+            Self::Uniform(k) => {
+                let place = |i: usize| (2 * i as u128 + 1) * n as u128 / (2 * *k as u128);
+                (0..*k).map(|i| place(i) as usize).collect()
             }
+            Self::Rate { fps, .. } => (0..self.count(pts_seconds))
+                .map(|i| shown_at(pts_seconds, pts_seconds[0] + i as f64 / fps))
+                .collect(),
             Self::Within { frames, seconds } => {
                 let Some(first) = pts_seconds.first() else { return Vec::new() };
                 let centre = |i: usize| first + (i as f64 + 0.5) / *frames as f64 * seconds;
@@ -147,14 +149,27 @@ impl Sampling {
             Self::Indices(indices) => indices.clone(),
         }
     }
-}
 
-/// Half a nanosecond forgives the rounding of k / fps against a time-base product.
-const SLACK: f64 = 5e-10;
+    /// How many frames [`indices`](Self::indices) picks, without a list of them, which may be longer than any
+    /// memory.
+    pub fn count(&self, pts_seconds: &[f64]) -> usize {
+        match self {
+            Self::Uniform(k) => *k,
+            Self::Rate { fps, max } => {
+                let Some((first, last)) = pts_seconds.first().zip(pts_seconds.last()) else { return 0 };
+                let ticks = ((last - first + SLACK_SECONDS) * fps).floor() as usize;
+                ticks.saturating_add(1).min(max.unwrap_or(usize::MAX))
+            }
+            Self::Within { .. } if pts_seconds.is_empty() => 0,
+            Self::Within { frames, .. } => *frames,
+            Self::Indices(indices) => indices.len(),
+        }
+    }
+}
 
 /// The frame that is shown at a time: the last one that begins by then, else the first.
 fn shown_at(pts_seconds: &[f64], at: f64) -> usize {
-    pts_seconds.partition_point(|&t| t <= at + SLACK).max(1) - 1
+    pts_seconds.partition_point(|&t| t <= at + SLACK_SECONDS).max(1) - 1
 }
 
 #[cfg(test)]
@@ -198,6 +213,20 @@ mod tests {
         assert_eq!(within.indices(&even(4.0, 8)), [1, 3, 5, 7]);
         assert_eq!(within.indices(&even(1.0, 2)), [0, 0, 1, 1]);
         assert!(within.indices(&[]).is_empty());
+    }
+
+    #[test]
+    fn frames_are_counted_before_they_are_listed() {
+        let times = [0.0, 0.1, 0.2, 0.9, 1.0, 1.1];
+        for rule in ["uniform:4", "uniform:9", "rate:2", "rate:7", "rate:7:max=3", "within:5:0.7", "indices:4,4,9"] {
+            let rule: Sampling = rule.parse().unwrap();
+            assert_eq!(rule.count(&times), rule.indices(&times).len(), "{rule}");
+            assert_eq!(rule.count(&times[..1]), rule.indices(&times[..1]).len(), "{rule}");
+        }
+        let count = |rule: &str, times: &[f64]| rule.parse::<Sampling>().unwrap().count(times);
+        assert_eq!((count("rate:2", &[]), count("rate:1e300", &times)), (0, usize::MAX));
+        assert_eq!(count("rate:1e300:max=5", &times), 5);
+        assert_eq!(count("uniform:18446744073709551615", &times), usize::MAX);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! | form | recognised by |
 //! | --- | --- |
-//! | safetensors | none of the others |
-//! | shards of it | the name `*.index.json`; the shards lie beside it |
+//! | shards of safetensors | the name `*.index.json`; the shards lie beside it |
+//! | safetensors | a header that fits the file; its first bytes, a length, may be those of any other form |
 //! | PyTorch, zip | `PK` |
 //! | PyTorch, legacy | the number that it begins with |
 //! | numpy's `.npy`: one array, or a dict of arrays | `\x93NUMPY` |
@@ -140,6 +140,9 @@ pub(crate) fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Converted, Conve
     if name.ends_with(".index.json") {
         return merge(path, &bytes);
     }
+    let Err(no_safetensors) = SafeTensors::read_metadata(&bytes) else {
+        return Ok(Converted { bytes, left_out: Vec::new() });
+    };
     if bytes.starts_with(b"PK") || is_legacy(&bytes) {
         return torch(&bytes);
     }
@@ -147,11 +150,10 @@ pub(crate) fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Converted, Conve
         let stem = path.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
         return serialize(read_npy(&bytes, &stem)?, Vec::new());
     }
-    if bytes.starts_with(b"\x80") && SafeTensors::read_metadata(&bytes).is_err() {
+    if bytes.starts_with(b"\x80") {
         return numpy_pickle(&bytes);
     }
-    SafeTensors::read_metadata(&bytes).map_err(ConvertError::Safetensors)?;
-    Ok(Converted { bytes, left_out: Vec::new() })
+    Err(ConvertError::Safetensors(no_safetensors))
 }
 
 /// A checkpoint of PyTorch, in either form.
@@ -239,6 +241,10 @@ fn merge(path: &Path, index: &[u8]) -> Result<Converted, ConvertError> {
 
 /// An array whose elements are copied in row-major order from column-major `data`.
 pub(crate) fn row_major(shape: &[usize], size: usize, data: &[u8]) -> Cow<'static, [u8]> {
+    // Beside a dimension of no length the others may be of any, and have no product.
+    if data.is_empty() {
+        return Cow::Borrowed(&[]);
+    }
     let mut out = vec![0; data.len()];
     // The position in `out` of each element of `data`, whose first dimension is the fastest.
     let mut strides = vec![1; shape.len()];

@@ -276,10 +276,10 @@ fn cut(bytes: &[u8]) -> Option<Cut> {
     let actual = bytes.len() as u64;
     let (header, rest) = bytes.split_first_chunk()?;
     let header = u64::from_le_bytes(*header);
-    let begin = LENGTH_BYTES as u64 + header;
     if header > MAX_HEADER {
         return None;
     }
+    let begin = LENGTH_BYTES as u64 + header;
     if begin > actual {
         return Some(Cut { promised: begin, actual, whole: false });
     }
@@ -390,13 +390,10 @@ mod tests {
             };
             assert_eq!(error, expected);
         }
-        assert!(
-            weights(b"a text of some length".to_vec())
-                .err()
-                .unwrap()
-                .to_string()
-                .contains("is no safetensors")
-        );
+        for other in [&b"a text of some length"[..], &[0xff; 8], &[0xff; 20]] {
+            let error = weights(other.to_vec()).err().expect("no safetensors file").to_string();
+            assert_eq!(error, "w.safetensors is no safetensors file");
+        }
     }
 
     /// A file with `a [2]`, `b [1]` and `c.d [1]`.

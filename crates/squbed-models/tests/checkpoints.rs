@@ -182,6 +182,37 @@ fn what_is_no_checkpoint_says_so() {
     );
 }
 
+/// The first bytes of a safetensors file are the length of its header; 19280 reads as `PK`, with which zips begin.
+#[test]
+fn a_header_of_any_length_is_one_of_safetensors() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("w.bin");
+    for length in [19280, 0x80, 0x180] {
+        let mut header = br#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#.to_vec();
+        header.resize(length, b' ');
+        let bytes = [&(length as u64).to_le_bytes(), &header[..], &2.5f32.to_le_bytes()].concat();
+        fs::write(&path, &bytes).unwrap();
+        assert!(read_checkpoint(&path).unwrap().bytes == bytes, "{length}");
+        assert_eq!(Weights::open(&path).unwrap().f64("a", &[1]).unwrap(), [2.5], "{length}");
+    }
+}
+
+#[test]
+fn an_array_without_elements_has_dimensions_of_any_length() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.npy");
+    for order in ["True", "False"] {
+        let header = format!(
+            "{{'descr': '<f4', 'fortran_order': {order}, 'shape': (0, 1099511627776, 1099511627776), }}\n"
+        );
+        let bytes =
+            [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes()].concat();
+        fs::write(&path, bytes).unwrap();
+        let found = tensors_of(&read_checkpoint(&path).unwrap().bytes).unwrap();
+        assert_eq!((found[0].name.as_str(), found[0].shape.as_slice()), ("a", &[0, 1 << 40, 1 << 40][..]));
+    }
+}
+
 #[test]
 fn an_index_keeps_to_its_folder_and_its_promise() {
     let dir = tempfile::tempdir().unwrap();

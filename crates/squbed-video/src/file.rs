@@ -10,7 +10,7 @@ use crate::{
     extent::Extent,
     ffi::{Decoder, Input, OpenError, Packet, Picture, Scaler, Stream},
     orientation::Orientation,
-    plan::Plans,
+    plan::{Plans, check_kept},
     scan::{Pass, Timeline, vp8_is_shown},
     source::Source,
 };
@@ -189,8 +189,8 @@ impl<'a> Job<'a> {
     /// promises.
     fn decode(&self, plans: &[Sampling], survey: &Survey) -> Result<Option<Decoded>, Error> {
         let seconds = survey.timeline.seconds();
-        let plans = Plans::new(self.path, plans, &seconds)?;
-        plans.check(self.path, survey.info.width * survey.info.height, &self.options.limits)?;
+        let pixels = survey.info.width * survey.info.height;
+        let plans = Plans::new(self.path, plans, &seconds, pixels, &self.options.limits)?;
 
         let Survey { timeline, source, .. } = survey;
         let skip = self.options.skip_unreferenced && timeline.by_pts && skips_exactly(source.stream.codec_id);
@@ -210,7 +210,7 @@ impl<'a> Job<'a> {
         if sizes.next().is_some_and(|first| sizes.any(|size| size != first)) {
             warnings.push(Warning::SizeChanges);
         }
-        let clips = plans.clips(self.path, pass.frames, &seconds)?;
+        let clips = plans.clips(self.path, pass.frames, &seconds, &self.options.limits)?;
         Ok(Some(Decoded { clips, info: survey.info.clone(), warnings }))
     }
 
@@ -240,6 +240,7 @@ impl<'a> Job<'a> {
             scaler: Scaler::default(),
             picture: Picture::new().map_err(failed)?,
             pass: Pass::default(),
+            kept_bytes: 0,
         };
         let mut feed = |packet: &Packet| {
             self.check_time()?;
@@ -364,6 +365,8 @@ struct Sink<'a> {
     scaler: Scaler,
     picture: Picture,
     pass: Pass,
+    /// Of the frames in `pass`; the size that the file states may be less than theirs.
+    kept_bytes: u64,
 }
 
 impl Sink<'_> {
@@ -390,6 +393,8 @@ impl Sink<'_> {
             self.job.limit("frames", frames, self.job.options.limits.frames as f64)?;
             if let Some(index) = index.filter(|&index| self.wants(index)) {
                 let frame = self.frame()?;
+                self.kept_bytes += frame.rgb().len() as u64;
+                check_kept(self.job.path, self.kept_bytes, &self.job.options.limits)?;
                 self.pass.frames.insert(index, frame);
                 if self.wanted.is_some_and(|wanted| self.pass.frames.len() == wanted.len()) {
                     return Ok(true);

@@ -32,15 +32,14 @@ pub(crate) fn decode(folder: &Path, plans: &[Sampling], options: &DecodeOptions)
     let clock = Clock::new(folder, &options.limits);
     let info = describe(folder, &pictures, options, &clock)?;
     let seconds: Vec<f64> = (0..pictures.len()).map(|i| i as f64 / options.folder_fps).collect();
-    let plans = Plans::new(folder, plans, &seconds)?;
-    plans.check(folder, info.width * info.height, &options.limits)?;
+    let plans = Plans::new(folder, plans, &seconds, info.width * info.height, &options.limits)?;
     let mut frames = BTreeMap::new();
     for &index in &plans.wanted {
         clock.check()?;
         frames.insert(index, read(&pictures[index])?);
     }
     let warnings = info.warnings.clone();
-    Ok(Decoded { clips: plans.clips(folder, frames, &seconds)?, info, warnings })
+    Ok(Decoded { clips: plans.clips(folder, frames, &seconds, &options.limits)?, info, warnings })
 }
 
 /// Ends the work on a folder that takes too long.

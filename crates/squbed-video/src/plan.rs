@@ -15,8 +15,19 @@ pub(crate) struct Plans {
 }
 
 impl Plans {
-    /// Applies `plans` to a video whose frames are shown at `pts_seconds`, ascending.
-    pub(crate) fn new(path: &Path, plans: &[Sampling], pts_seconds: &[f64]) -> Result<Self, Error> {
+    /// Applies `plans` to a video of `pixels` a frame whose frames are shown at `pts_seconds`, ascending; refuses
+    /// those that would keep more bytes than `limits` allow.
+    pub(crate) fn new(
+        path: &Path,
+        plans: &[Sampling],
+        pts_seconds: &[f64],
+        pixels: usize,
+        limits: &Limits,
+    ) -> Result<Self, Error> {
+        let kept = plans.iter().map(|plan| plan.count(pts_seconds)).fold(0, usize::saturating_add);
+        // A size that is not known yet is one pixel at least.
+        let bytes = (kept as u64).saturating_mul(pixels.max(1) as u64).saturating_mul(3);
+        check_kept(path, bytes, limits)?;
         let frames = pts_seconds.len();
         let mut picks = Vec::with_capacity(plans.len());
         for plan in plans {
@@ -35,28 +46,17 @@ impl Plans {
         Ok(Self { picks, wanted })
     }
 
-    /// Refuses plans that would keep more bytes than `limits` allow.
-    pub(crate) fn check(&self, path: &Path, pixels: usize, limits: &Limits) -> Result<(), Error> {
-        let frames = self.picks.iter().map(Vec::len).sum::<usize>();
-        let kept = (frames as u64).saturating_mul(pixels as u64).saturating_mul(3);
-        if kept > limits.kept_bytes {
-            return Err(Error::Limit {
-                path: path.to_owned(),
-                what: "bytes of frames",
-                value: kept as f64,
-                limit: limits.kept_bytes as f64,
-            });
-        }
-        Ok(())
-    }
-
-    /// One clip a plan, made of `frames`, which holds every wanted index.
+    /// One clip a plan, made of `frames`, which holds every wanted index. They may be larger than the file said,
+    /// and are counted once more, copies as well.
     pub(crate) fn clips(
         &self,
         path: &Path,
         mut frames: BTreeMap<usize, Frame>,
         pts_seconds: &[f64],
+        limits: &Limits,
     ) -> Result<Vec<Clip>, Error> {
+        let size = |index| frames.get(index).map_or(0, |frame| frame.rgb().len() as u64);
+        check_kept(path, self.picks.iter().flatten().map(size).sum(), limits)?;
         let mut uses: BTreeMap<usize, usize> = BTreeMap::new();
         for &index in self.picks.iter().flatten() {
             *uses.entry(index).or_default() += 1;
@@ -76,6 +76,19 @@ impl Plans {
     }
 }
 
+/// Refuses more bytes of frames than `limits` allow.
+pub(crate) fn check_kept(path: &Path, bytes: u64, limits: &Limits) -> Result<(), Error> {
+    if bytes > limits.kept_bytes {
+        return Err(Error::Limit {
+            path: path.to_owned(),
+            what: "bytes of frames",
+            value: bytes as f64,
+            limit: limits.kept_bytes as f64,
+        });
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,27 +101,40 @@ mod tests {
     fn plans_share_frames_and_keep_their_order() {
         let times = [0.0, 0.5, 1.0, 1.5];
         let plans = [Sampling::Indices(vec![3, 1, 1]), Sampling::Uniform(2)];
-        let plans = Plans::new(Path::new("v"), &plans, &times).unwrap();
+        let plans = Plans::new(Path::new("v"), &plans, &times, 1, &Limits::default()).unwrap();
         assert_eq!(plans.wanted, [1, 3]);
         let frames = plans.wanted.iter().map(|&i| (i, frame(i as u8))).collect();
-        let clips = plans.clips(Path::new("v"), frames, &times).unwrap();
+        let clips = plans.clips(Path::new("v"), frames, &times, &Limits::default()).unwrap();
         let values = |clip: &Clip| clip.frames().iter().map(|f| f.rgb()[0]).collect::<Vec<_>>();
         assert_eq!(values(&clips[0]), [3, 1, 1]);
         assert_eq!(clips[0].pts_seconds(), [1.5, 0.5, 0.5]);
         assert_eq!(values(&clips[1]), [1, 3]);
+        // Five frames of three bytes, copies counted.
+        let frames: BTreeMap<_, _> = plans.wanted.iter().map(|&i| (i, frame(i as u8))).collect();
+        let limits = |kept_bytes| Limits { kept_bytes, ..Limits::default() };
+        assert!(plans.clips(Path::new("v"), frames.clone(), &times, &limits(15)).is_ok());
+        let error = plans.clips(Path::new("v"), frames, &times, &limits(14)).unwrap_err();
+        assert_eq!(error.to_string(), "v has or needs 15 bytes of frames; the limit is 14");
     }
 
     #[test]
     fn what_cannot_be_picked_is_refused() {
-        let new = |plan| Plans::new(Path::new("v"), &[plan], &[0.0, 1.0]).err().unwrap();
+        let within = |plan, pixels, limits: &Limits| {
+            Plans::new(Path::new("v"), &[plan], &[0.0, 1.0], pixels, limits).map(|plans| plans.wanted)
+        };
+        let new = |plan| within(plan, 1, &Limits::default()).unwrap_err();
         assert_eq!(
             new(Sampling::Indices(vec![0, 2])).to_string(),
             "frame 2 of v was asked for, which has 2 frames, counted from 0"
         );
         assert!(matches!(new(Sampling::Indices(vec![])), Error::EmptyPlan { .. }));
-        let plans = Plans::new(Path::new("v"), &[Sampling::Uniform(4)], &[0.0]).unwrap();
         let tight = Limits { kept_bytes: 100, ..Limits::default() };
-        assert!(plans.check(Path::new("v"), 8, &tight).is_ok());
-        assert!(matches!(plans.check(Path::new("v"), 9, &tight), Err(Error::Limit { .. })));
+        assert_eq!(within(Sampling::Uniform(4), 8, &tight).unwrap(), [0, 1]);
+        assert!(matches!(within(Sampling::Uniform(4), 9, &tight), Err(Error::Limit { .. })));
+        // A list of so many frames would fit into no memory.
+        for rule in ["uniform:18446744073709551615", "rate:1e300", "rate:1e12"] {
+            let error = new(rule.parse().unwrap());
+            assert!(matches!(error, Error::Limit { what: "bytes of frames", .. }), "{rule}: {error}");
+        }
     }
 }

@@ -38,7 +38,7 @@ impl Timeline {
         let own = own.filter(|pts| pts.len() < 2 || pts.first() < pts.last());
         let warning = own.is_none().then_some(Warning::NoTimes);
         let step = frame_ticks(stream).max(1);
-        let pts = own.unwrap_or_else(|| (0..times.len() as i64).map(|i| i * step).collect());
+        let pts = own.unwrap_or_else(|| (0..times.len() as i64).map(|i| i.saturating_mul(step)).collect());
         (Self { pts, time_base: stream.time_base, last_duration: step, by_pts: false }, warning)
     }
 
@@ -51,8 +51,10 @@ impl Timeline {
 
     /// From the first frame's beginning to the last frame's end.
     pub(crate) fn duration_seconds(&self) -> f64 {
-        let span = self.pts.last().zip(self.pts.first()).map_or(0, |(last, first)| last - first);
-        (span + self.last_duration) as f64 * self.time_base.value()
+        // A damaged file's times may lie further apart than their own type counts.
+        let wide = |pts: Option<&i64>| i128::from(pts.copied().unwrap_or(0));
+        let span = wide(self.pts.last()) - wide(self.pts.first());
+        (span + i128::from(self.last_duration)) as f64 * self.time_base.value()
     }
 
     /// Which frame of the video a decoded one is, `order` frames having been decoded before it.
@@ -92,5 +94,24 @@ impl Pass {
         let damaged = self.damaged + self.refused;
         let read = self.times.len() + self.refused;
         (damaged > 0).then_some(Warning::Damaged { damaged, read, unit: Unit::Frames })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_any_distance_have_a_duration() {
+        let timeline = |pts: Vec<i64>, last_duration| Timeline {
+            pts,
+            time_base: Ratio { num: 1, den: 1000 },
+            last_duration,
+            by_pts: true,
+        };
+        assert_eq!(timeline(vec![500, 540, 580], 40).duration_seconds(), 0.12);
+        assert_eq!(timeline(vec![], 40).duration_seconds(), 0.04);
+        let longest = timeline(vec![-i64::MAX, i64::MAX], i64::MAX).duration_seconds();
+        assert!((longest / (3.0 * i64::MAX as f64 / 1000.0) - 1.0).abs() < 1e-12, "{longest}");
     }
 }

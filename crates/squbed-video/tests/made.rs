@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 use common::clip;
 use serde::Deserialize;
 use squbed_core::{Frame, Sampling};
-use squbed_video::{Damaged, DecodeOptions, Decoded, Error, Unit, Warning, decode, probe};
+use squbed_video::{Damaged, DecodeOptions, Decoded, Error, Limits, Unit, Warning, decode, probe};
 
 #[derive(Deserialize)]
 struct Golden {
@@ -147,6 +147,21 @@ fn a_size_that_changes_midway() {
     assert_eq!(decoded.warnings, [Warning::SizeChanges]);
 }
 
+/// The stream states its first size; what is kept is counted by the frames as they are.
+#[test]
+fn larger_frames_than_stated_count_as_they_are() {
+    let name = "two-sizes.ts";
+    assert_eq!(probe(&made(name)).unwrap().width, 64);
+    let keep = |kept_bytes| {
+        let limits = Limits { kept_bytes, ..Limits::default() };
+        let options = DecodeOptions { limits, ..DecodeOptions::default() };
+        decode(&made(name), &[Sampling::Indices((0..20).collect())], &options)
+    };
+    let bytes = 3 * 10 * (64 * 48 + 96 * 64);
+    assert!(keep(bytes).is_ok());
+    assert!(matches!(keep(bytes - 1), Err(Error::Limit { what: "bytes of frames", .. })));
+}
+
 #[test]
 fn a_variable_rate_is_sampled_by_time() {
     // Frame i is shown at i²/50 seconds.
@@ -186,6 +201,24 @@ fn turned_and_mirrored_pictures() {
         assert_eq!((info.rotation, info.mirrored, info.warnings.len()), (degrees, mirrored, 0), "{signs:?}");
         let upright = quarters(&clip(&path, "indices:7").frames()[0]);
         assert!(largest_difference(upright, shown.map(|i| stored[i])) < 1e-9, "{signs:?}");
+    }
+}
+
+/// Matroska gives range, matrix and transfer of colours as numbers, and FFmpeg passes on whatever stands there.
+#[test]
+fn colours_that_no_standard_names_are_taken_as_the_default() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("v.webm");
+    let whole = fs::read(made("vp9-alpha.webm")).unwrap();
+    let expected = clip(&made("vp9-alpha.webm"), "uniform:8");
+    // Colour, and in it Range of one byte, which is 1 for 16 to 235.
+    let at = whole.windows(6).position(|w| w == b"\x55\xb0\x84\x55\xb9\x81").unwrap() + 4;
+    for (element, what) in [(0xb9, "range"), (0xb1, "matrix"), (0xba, "transfer")] {
+        let mut bytes = whole.clone();
+        (bytes[at], bytes[at + 2]) = (element, 200);
+        fs::write(&path, bytes).unwrap();
+        assert!(clip(&path, "uniform:8") == expected, "{what}");
+        assert_eq!(probe(&path).unwrap().warnings, [Warning::AlphaDropped], "{what}");
     }
 }
 

@@ -1,4 +1,4 @@
-use std::ptr;
+use std::{ffi::c_int, ptr};
 
 use ffmpeg_next::ffi::{
     AV_FRAME_FLAG_CORRUPT, AVCodecContext, AVColorRange, AVDiscard, AVERROR_EOF, AVFrame, AVPixelFormat,
@@ -7,7 +7,7 @@ use ffmpeg_next::ffi::{
     avcodec_send_packet,
 };
 
-use super::{Input, NO_PTS, Packet, Stream, allocated, check};
+use super::{Input, NO_PTS, Packet, Stream, allocated, check, number};
 use crate::LibavError;
 
 /// A decoder on one thread.
@@ -113,7 +113,14 @@ impl Picture {
 
     /// Whether luma fills 0 to 255 and not 16 to 235.
     pub(super) fn is_full_range(&self) -> bool {
-        self.get().color_range == AVColorRange::AVCOL_RANGE_JPEG
+        // SAFETY: a field of a frame that is there.
+        unsafe { number(&raw const (*self.raw).color_range) == AVColorRange::AVCOL_RANGE_JPEG as c_int }
+    }
+
+    /// The matrix from RGB to what is stored, a number of `AVColorSpace` as a rule.
+    pub(super) fn matrix(&self) -> c_int {
+        // SAFETY: a field of a frame that is there.
+        unsafe { number(&raw const (*self.raw).colorspace) }
     }
 }
 

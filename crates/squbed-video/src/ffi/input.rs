@@ -20,7 +20,7 @@ use ffmpeg_next::{
     format,
 };
 
-use super::{NO_PTS, Packet, allocated, be_quiet, check, file_url, pixel_format_name, text};
+use super::{NO_PTS, Packet, allocated, be_quiet, check, file_url, number, pixel_format_name, text};
 use crate::{Error, LibavError, Ratio, orientation::Orientation};
 
 /// Containers that are read: self-contained files, sound too, to be told from garbage. Play lists (hls, concat, dash), picture
@@ -202,8 +202,9 @@ impl Input {
         let has_alpha = descriptor.is_some_and(|d| d.flags & AV_PIX_FMT_FLAG_ALPHA as u64 != 0)
             || stream.metadata().get("alpha_mode") == Some("1");
         use AVColorTransferCharacteristic::{AVCOL_TRC_ARIB_STD_B67, AVCOL_TRC_SMPTE2084};
-        let transfer = parameters.color_trc;
-        let hdr = transfer == AVCOL_TRC_SMPTE2084 || transfer == AVCOL_TRC_ARIB_STD_B67;
+        // SAFETY: a field of parameters that are there.
+        let transfer = unsafe { number(&raw const parameters.color_trc) };
+        let hdr = [AVCOL_TRC_SMPTE2084, AVCOL_TRC_ARIB_STD_B67].into_iter().find(|&t| t as c_int == transfer);
         Some(Stream {
             index,
             codec_id: parameters.codec_id,
@@ -217,7 +218,7 @@ impl Input {
             orientation: matrix.map(|matrix| Orientation::from_matrix(&matrix)),
             has_alpha,
             // SAFETY: null or a static string.
-            hdr_transfer: hdr.then(|| unsafe { text(av_color_transfer_name(transfer)) }),
+            hdr_transfer: hdr.map(|transfer| unsafe { text(av_color_transfer_name(transfer)) }),
         })
     }
 

@@ -82,6 +82,18 @@ unsafe fn text(text: *const c_char) -> String {
     unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
 }
 
+/// The number in a field of FFmpeg's that is an enumeration here. Some of them come from the file as they are
+/// (Matroska's and AV1's description of colours), and may be none of those that the enumeration has.
+///
+/// # Safety
+///
+/// `field` points to an enumeration of C, within a structure that is there.
+unsafe fn number<T>(field: *const T) -> c_int {
+    const { assert!(size_of::<T>() == size_of::<c_int>()) };
+    // SAFETY: the caller's promise; an enumeration of C is as wide as an int, and any int is one.
+    unsafe { field.cast::<c_int>().read() }
+}
+
 /// FFmpeg's name of a pixel format.
 fn pixel_format_name(format: AVPixelFormat) -> String {
     // SAFETY: returns null or a static string.

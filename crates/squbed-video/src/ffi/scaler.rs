@@ -38,7 +38,8 @@ struct Shape {
     width: i32,
     height: i32,
     format: AVPixelFormat,
-    matrix: AVColorSpace,
+    /// One of `AVColorSpace`, or a number that a file made up.
+    matrix: c_int,
     full_range: bool,
 }
 
@@ -48,7 +49,7 @@ impl Shape {
             width: picture.get().width,
             height: picture.get().height,
             format: picture.pixel_format(),
-            matrix: picture.get().colorspace,
+            matrix: picture.matrix(),
             full_range: picture.is_full_range(),
         }
     }
@@ -81,11 +82,8 @@ impl Conversion {
             ))?;
             // Where the stream names no matrix, the default is BT.601. A format without luma has neither
             // matrix nor range; the answer -1 says so and changes nothing.
-            let matrix = match matrix {
-                AVColorSpace::AVCOL_SPC_RGB => SWS_CS_DEFAULT,
-                matrix => matrix as c_int,
-            };
-            let matrix = sws_getCoefficients(matrix);
+            let named = matrix != AVColorSpace::AVCOL_SPC_RGB as c_int;
+            let matrix = sws_getCoefficients(if named { matrix } else { SWS_CS_DEFAULT });
             let range = c_int::from(full_range);
             sws_setColorspaceDetails(context, matrix, range, matrix, 1, 0, 1 << 16, 1 << 16);
             Ok(Self { shape, context, rgb })
