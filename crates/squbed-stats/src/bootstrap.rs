@@ -1,9 +1,10 @@
 //! Intervals over items, for τ-b above all.
 
 use crate::{
-    check,
+    check, check_third,
     error::Error,
     kendall::tau_of_ranks,
+    partial::partial_tau,
     random::{below, random},
     rank::dense_ranks,
 };
@@ -78,24 +79,64 @@ pub fn bootstrap_kendall(
     seed: u64,
 ) -> Result<Interval, Error> {
     check(x, y)?;
-    let n = x.len();
-    let (x, y) = (dense_ranks(x), dense_ranks(y));
-    // Pairs in the order in which τ wants them, so that no resample has to be sorted again.
-    let mut order: Vec<usize> = (0..n).collect();
-    order.sort_unstable_by_key(|&i| (x[i], y[i]));
-    let mut times = vec![0; n];
-    let (mut xs, mut ys) = (Vec::with_capacity(n), Vec::with_capacity(n));
-    bootstrap(n, level, resamples, seed, |drawn| {
+    let mut resampled = Resampled::new(x, y);
+    bootstrap(x.len(), level, resamples, seed, |drawn| resampled.tau(drawn))
+}
+
+/// The percentile-bootstrap interval of partial τ ([`partial_kendall`](crate::partial_kendall)): [`bootstrap`] over
+/// rows, by the same random numbers as [`bootstrap_kendall`].
+///
+/// # Errors
+///
+/// Columns of different length, fewer than two rows, NaN, a level outside (0, 1), no resample.
+pub fn bootstrap_partial_kendall(
+    x: &[f64],
+    y: &[f64],
+    z: &[f64],
+    level: f64,
+    resamples: usize,
+    seed: u64,
+) -> Result<Interval, Error> {
+    check(x, y)?;
+    check_third(x, z)?;
+    let [mut xy, mut xz, mut yz] = [(x, y), (x, z), (y, z)].map(|(x, y)| Resampled::new(x, y));
+    bootstrap(x.len(), level, resamples, seed, |drawn| {
+        partial_tau(xy.tau(drawn), xz.tau(drawn), yz.tau(drawn))
+    })
+}
+
+/// Two columns whose τ-b is wanted on many resamples.
+struct Resampled {
+    x: Vec<u32>,
+    y: Vec<u32>,
+    /// Rows in the order in which τ wants them, so that no resample has to be sorted again.
+    order: Vec<usize>,
+    times: Vec<usize>,
+    xs: Vec<u32>,
+    ys: Vec<u32>,
+}
+
+impl Resampled {
+    fn new(x: &[f64], y: &[f64]) -> Self {
+        let n = x.len();
+        let (x, y) = (dense_ranks(x), dense_ranks(y));
+        let mut order: Vec<usize> = (0..n).collect();
+        order.sort_unstable_by_key(|&i| (x[i], y[i]));
+        Self { x, y, order, times: vec![0; n], xs: Vec::with_capacity(n), ys: Vec::with_capacity(n) }
+    }
+
+    fn tau(&mut self, drawn: &[usize]) -> f64 {
+        let Self { x, y, order, times, xs, ys } = self;
         times.fill(0);
         drawn.iter().for_each(|&i| times[i] += 1);
         xs.clear();
         ys.clear();
-        for &i in &order {
+        for &i in order.iter() {
             xs.extend(std::iter::repeat_n(x[i], times[i]));
             ys.extend(std::iter::repeat_n(y[i], times[i]));
         }
-        tau_of_ranks(&xs, &ys)
-    })
+        tau_of_ranks(xs, ys)
+    }
 }
 
 /// Linear interpolation between order statistics.

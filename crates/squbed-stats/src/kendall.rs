@@ -66,30 +66,7 @@ pub fn kendall(
     method: KendallMethod,
 ) -> Result<Kendall, Error> {
     check(x, y)?;
-    let n = x.len();
-    let counts = Counts::of(&dense_ranks(x), &dense_ranks(y));
-    let tau = counts.tau();
-    let few = |k: u64| n <= 33 || k <= 1;
-    let method = match method {
-        KendallMethod::Auto
-            if !counts.ties() && few(counts.discordant.min(counts.pairs - counts.discordant)) =>
-        {
-            KendallMethod::Exact
-        }
-        KendallMethod::Auto => KendallMethod::Asymptotic,
-        named => named,
-    };
-    let p = if tau.is_nan() {
-        f64::NAN
-    } else if method == KendallMethod::Exact {
-        if counts.ties() {
-            return Err(Error::Ties);
-        }
-        exact_p(n, counts.discordant, alternative)?
-    } else {
-        counts.asymptotic_p(n, alternative)
-    };
-    Ok(Kendall { n, tau, p, method, alternative })
+    Counts::of(&dense_ranks(x), &dense_ranks(y)).test(x.len(), alternative, method)
 }
 
 /// τ-b alone; NaN where a column is constant. The columns must be of one length and without NaN.
@@ -118,7 +95,7 @@ pub(crate) fn balance_and_tau(x: &[u32], y: &[u32]) -> (f64, f64) {
 
 /// Sums over the sizes t of groups of tied values.
 #[derive(Clone, Copy, Debug, Default)]
-struct TieSums {
+pub(crate) struct TieSums {
     /// Σ t(t − 1)/2.
     pairs: u64,
     /// Σ t(t − 1)(t − 2).
@@ -134,16 +111,25 @@ impl TieSums {
         self.triples += t * (t - 1.0) * (t - 2.0);
         self.variance += t * (t - 1.0) * (2.0 * t + 5.0);
     }
+
+    /// A group of `size` gains one more.
+    pub(crate) fn grow(&mut self, size: usize) {
+        let t = size as f64;
+        self.pairs += size as u64;
+        self.triples += 3.0 * t * (t - 1.0);
+        self.variance += 6.0 * t * (t + 2.0);
+    }
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Counts {
-    pairs: u64,
-    discordant: u64,
-    x: TieSums,
-    y: TieSums,
+/// Pairs of rows by how both columns order them: all that τ-b and its p are made of.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) pairs: u64,
+    pub(crate) discordant: u64,
+    pub(crate) x: TieSums,
+    pub(crate) y: TieSums,
     /// Pairs tied in both.
-    both: u64,
+    pub(crate) both: u64,
 }
 
 impl Counts {
@@ -177,6 +163,35 @@ impl Counts {
 
     fn tau(&self) -> f64 {
         tau(self.balance(), self.pairs - self.x.pairs, self.pairs - self.y.pairs)
+    }
+
+    /// τ-b and p of n rows.
+    pub(crate) fn test(
+        &self,
+        n: usize,
+        alternative: Alternative,
+        method: KendallMethod,
+    ) -> Result<Kendall, Error> {
+        let tau = self.tau();
+        let few = |k: u64| n <= MOST_EXACT || k <= 1;
+        let method = match method {
+            KendallMethod::Auto if !self.ties() && few(self.discordant.min(self.pairs - self.discordant)) => {
+                KendallMethod::Exact
+            }
+            KendallMethod::Auto => KendallMethod::Asymptotic,
+            named => named,
+        };
+        let p = if tau.is_nan() {
+            f64::NAN
+        } else if method == KendallMethod::Exact {
+            if self.ties() {
+                return Err(Error::Ties);
+            }
+            exact_p(n, self.discordant, alternative)?
+        } else {
+            self.asymptotic_p(n, alternative)
+        };
+        Ok(Kendall { n, tau, p, method, alternative })
     }
 
     fn asymptotic_p(&self, n: usize, alternative: Alternative) -> f64 {
@@ -243,6 +258,9 @@ fn merge_counting_inversions(values: &mut [u32], middle: usize, left: &mut Vec<u
     inversions
 }
 
+/// Most rows whose p is exact at any number of discordant pairs, where there are no ties.
+pub(crate) const MOST_EXACT: usize = 33;
+
 /// Steps that the exact distribution may take; seconds.
 const MOST_STEPS: u64 = 2_000_000_000;
 
@@ -280,7 +298,7 @@ fn exact_p(n: usize, discordant: u64, alternative: Alternative) -> Result<f64, E
 /// The i-th element adds 0 to i − 1 inversions with equal probability, so each step averages over a window
 /// of i. Below the mean the probabilities rise, so the window is no small part of the prefix sum that it is
 /// cut from, and little cancels.
-fn inversions_at_most(n: usize, k: usize) -> f64 {
+pub(crate) fn inversions_at_most(n: usize, k: usize) -> f64 {
     let mut probability = vec![0.0; k + 1];
     probability[0] = 1.0;
     for i in 2..=n {
