@@ -1,11 +1,7 @@
 //! Intervals over items, for τ-b above all.
 
 use crate::{
-    check, check_third,
-    error::Error,
-    kendall::tau_of_ranks,
-    partial::partial_tau,
-    random::{below, random},
+    check, check_third, error::Error, kendall::tau_of_ranks, partial::partial_tau, random::draw,
     rank::dense_ranks,
 };
 
@@ -50,7 +46,7 @@ pub fn bootstrap(
     let mut values = Vec::with_capacity(resamples);
     for resample in 0..resamples as u64 {
         for (i, drawn) in drawn.iter_mut().enumerate() {
-            *drawn = below(random(seed, resample, i as u64), n);
+            *drawn = draw(seed, resample, i as u64, n);
         }
         values.push(statistic(&drawn));
     }
@@ -139,8 +135,8 @@ impl Resampled {
     }
 }
 
-/// Linear interpolation between order statistics.
-fn quantile(sorted: &[f64], q: f64) -> f64 {
+/// The q-quantile of ascending values, by linear interpolation between order statistics; NaN of none.
+pub fn quantile(sorted: &[f64], q: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
     let at = q * last as f64;
     let (low, high) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);

@@ -22,7 +22,7 @@ mod share;
 mod student;
 mod subset;
 
-pub use bootstrap::{Interval, bootstrap, bootstrap_kendall, bootstrap_partial_kendall};
+pub use bootstrap::{Interval, bootstrap, bootstrap_kendall, bootstrap_partial_kendall, quantile};
 pub use conformal::{ConformalThreshold, conformal_threshold};
 pub use error::Error;
 pub use holm::holm;
@@ -32,6 +32,7 @@ pub use linear::{LinearCorrelation, pearson, spearman};
 pub use partial::{PartialKendall, partial_kendall};
 pub use permutation::{PermutationTest, permutation_kendall};
 pub use power::{KendallPower, kendall_power, tau_of_normal};
+pub use random::draw;
 pub use rank::{ranks, z_scores};
 pub use risk_coverage::{CoveragePoint, RiskCoverage, risk_coverage};
 pub use share::{RankShares, rank_shares};

@@ -3,6 +3,7 @@
 use crate::{
     GroupStatistics,
     error::{Error, check_dim},
+    mixture::half_square,
 };
 
 /// 1 − cos of every pair of a group's rows, from which any part of the group is fitted in O(m²), whatever the
@@ -60,7 +61,7 @@ impl PairDistances {
                 pairs += 1.0;
             }
         }
-        (self.m > 2).then(|| from_mean_distance(self.m - 1, self.dim, sum / pairs))
+        (self.m > 2).then(|| GroupStatistics::of_mean_distance(self.m - 1, self.dim, sum / pairs))
     }
 
     /// A group of m rows whose pairs are as far apart as the pairs of *different* rows among those drawn; `None` where
@@ -79,7 +80,7 @@ impl PairDistances {
                 pairs += weight;
             }
         }
-        (pairs > 0.0).then(|| from_mean_distance(self.m, self.dim, sum / pairs))
+        (pairs > 0.0).then(|| GroupStatistics::of_mean_distance(self.m, self.dim, sum / pairs))
     }
 
     /// 1 − the cosine of a row with the mean direction of the others; `None` where there is no other, or where the
@@ -94,24 +95,4 @@ impl PairDistances {
         let mean = self.distances[row * self.m..][..self.m].iter().sum::<f64>() / others.m as f64;
         (others.rbar > 0.0).then(|| ((mean - others.one_minus_rbar) / others.rbar).clamp(0.0, 2.0))
     }
-}
-
-/// The statistics of m rows whose pairs have this mean of 1 − cos: 1 − r̄² = (m − 1)/m times that.
-fn from_mean_distance(m: usize, dim: usize, mean: f64) -> GroupStatistics {
-    let spread = ((m as f64 - 1.0) / m as f64 * mean).clamp(0.0, 1.0);
-    let rbar = (1.0 - spread).sqrt();
-    GroupStatistics { m, dim, rbar, one_minus_rbar: spread / (1.0 + rbar) }
-}
-
-/// ‖x − y‖²/2, in eight partial sums, which a processor adds at once.
-fn half_square(x: &[f64], y: &[f64]) -> f64 {
-    let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<8>(), y.as_chunks::<8>());
-    let mut sums = [0.0; 8];
-    for (x, y) in x.iter().zip(y) {
-        for ((sum, x), y) in sums.iter_mut().zip(x).zip(y) {
-            *sum += (x - y) * (x - y);
-        }
-    }
-    let rest: f64 = x_rest.iter().zip(y_rest).map(|(x, y)| (x - y) * (x - y)).sum();
-    (sums.iter().sum::<f64>() + rest) / 2.0
 }

@@ -2,8 +2,8 @@
 #![expect(clippy::print_stdout, reason = "rejection rates are figures to report")]
 
 use squbed_vmf::{
-    Error, Estimator, GroupStatistics, PairDistances, Sampler, VonMisesFisher, fit, group_statistics,
-    rayleigh_p,
+    Error, Estimator, GroupStatistics, Mixture, PairDistances, Sampler, VonMisesFisher, fit,
+    group_statistics, rayleigh_p,
 };
 
 fn rows(x: &[f64], dim: usize) -> Vec<&[f64]> {
@@ -136,4 +136,38 @@ fn a_bootstrap_of_pairs_keeps_the_entropy_where_a_plain_one_loses_it() {
     }
     println!("h {whole:.2}; bootstrap mean {of_pairs:.2}, with pairs of one row {plain:.2}");
     assert!((of_pairs - whole).abs() < 1.0 && plain < whole - 5.0);
+}
+
+#[test]
+fn groups_taken_as_one() {
+    let dim = 48;
+    let groups: Vec<Vec<f64>> = (0..4)
+        .map(|i| {
+            let mut mean = vec![0.0; dim];
+            (mean[0], mean[i]) = (1.0, 1.0);
+            Sampler::new(dim, 300.0, Some(&mean)).unwrap().rows(3 + i, i as u64).unwrap()
+        })
+        .collect();
+    let groups: Vec<Vec<&[f64]>> = groups.iter().map(|g| rows(g, dim)).collect();
+    let mixture = Mixture::of(&groups).unwrap();
+    for without in [None, Some(0), Some(3)] {
+        let kept = || (0..4).filter(|&i| Some(i) != without);
+        let all: Vec<&[f64]> = kept().flat_map(|i| groups[i].clone()).collect();
+        near(&mixture.statistics(Estimator::Sra, without), &group_statistics(&all).unwrap().0);
+        // U: the mean cosine over pairs of different groups, by hand.
+        let (mut sum, mut pairs) = (0.0, 0.0);
+        for (i, j) in kept().flat_map(|i| kept().filter(move |j| *j < i).map(move |j| (i, j))) {
+            for (x, y) in groups[i].iter().flat_map(|x| groups[j].iter().map(move |y| (x, y))) {
+                sum += x.iter().zip(*y).map(|(x, y)| x * y).sum::<f64>();
+                pairs += 1.0;
+            }
+        }
+        let m = all.len() as f64;
+        let got = mixture.statistics(Estimator::U, without);
+        let cosine = (m * got.rbar * got.rbar - 1.0) / (m - 1.0);
+        assert!((cosine - sum / pairs).abs() < 1e-12, "{cosine} for {}", sum / pairs);
+    }
+    assert_eq!(Mixture::of::<f64>(&[]).unwrap_err(), Error::Empty);
+    assert_eq!(Mixture::of(&[groups[0].clone(), vec![]]).unwrap_err(), Error::Empty);
+    assert!(matches!(Mixture::of(&[vec![&[0.0, 0.0][..]]]), Err(Error::NoDirection { row: 0, .. })));
 }

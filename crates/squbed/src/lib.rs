@@ -18,6 +18,7 @@ pub mod embed;
 mod error;
 pub mod experiment;
 pub mod fit;
+pub mod interval;
 pub mod machine;
 pub mod method;
 pub mod pair;

@@ -304,6 +304,10 @@ impl Folder {
             for (flag, words) in [
                 (squbed_core::Flag::Clipped, "were clipped to κ = 0 by the U correction"),
                 (squbed_core::Flag::Saturated, "are as tight as single-precision embeddings resolve"),
+                (
+                    squbed_core::Flag::NearUniform,
+                    "cannot be told from uniform ones (Rayleigh's test, p > 0.05)",
+                ),
             ] {
                 let k = groups().filter(|g| g.flags.contains(&flag)).count();
                 if k > 0 {

@@ -108,6 +108,7 @@ fn flags(task: &TaskUncertainty) -> Vec<String> {
         (Flag::Uniform, "uniform"),
         (Flag::Clipped, "clipped"),
         (Flag::Saturated, "saturated"),
+        (Flag::NearUniform, "near_uniform"),
     ] {
         if has(&task.prompts, flag) {
             flags.push(format!("prompts {name}"));
