@@ -9,6 +9,8 @@ use std::{
 
 use serde_json::Value;
 
+#[path = "cli/claim.rs"]
+mod claim;
 #[path = "cli/models.rs"]
 mod models;
 #[path = "cli/steps.rs"]
