@@ -1,7 +1,7 @@
 //! Intervals over items, for τ-b above all.
 
 use crate::{
-    check, check_third, error::Error, kendall::tau_of_ranks, partial::partial_tau, random::draw,
+    check, check_third, error::Error, kendall::tau_of_sorted, partial::partial_tau, random::draw,
     rank::dense_ranks,
 };
 
@@ -103,35 +103,34 @@ pub fn bootstrap_partial_kendall(
 
 /// Two columns whose τ-b is wanted on many resamples.
 struct Resampled {
-    x: Vec<u32>,
-    y: Vec<u32>,
     /// Rows in the order in which τ wants them, so that no resample has to be sorted again.
-    order: Vec<usize>,
+    rows: Vec<(u32, u32)>,
+    /// Where each item stands among them.
+    places: Vec<usize>,
     times: Vec<usize>,
-    xs: Vec<u32>,
-    ys: Vec<u32>,
+    drawn: Vec<(u32, u32)>,
 }
 
 impl Resampled {
     fn new(x: &[f64], y: &[f64]) -> Self {
         let n = x.len();
-        let (x, y) = (dense_ranks(x), dense_ranks(y));
+        let rows: Vec<(u32, u32)> = dense_ranks(x).into_iter().zip(dense_ranks(y)).collect();
         let mut order: Vec<usize> = (0..n).collect();
-        order.sort_unstable_by_key(|&i| (x[i], y[i]));
-        Self { x, y, order, times: vec![0; n], xs: Vec::with_capacity(n), ys: Vec::with_capacity(n) }
+        order.sort_unstable_by_key(|&i| rows[i]);
+        let mut places = vec![0; n];
+        order.iter().enumerate().for_each(|(place, &i)| places[i] = place);
+        let rows = order.into_iter().map(|i| rows[i]).collect();
+        Self { rows, places, times: vec![0; n], drawn: Vec::with_capacity(n) }
     }
 
     fn tau(&mut self, drawn: &[usize]) -> f64 {
-        let Self { x, y, order, times, xs, ys } = self;
-        times.fill(0);
-        drawn.iter().for_each(|&i| times[i] += 1);
-        xs.clear();
-        ys.clear();
-        for &i in order.iter() {
-            xs.extend(std::iter::repeat_n(x[i], times[i]));
-            ys.extend(std::iter::repeat_n(y[i], times[i]));
+        self.times.fill(0);
+        drawn.iter().for_each(|&i| self.times[self.places[i]] += 1);
+        self.drawn.clear();
+        for (&row, &times) in self.rows.iter().zip(&self.times) {
+            self.drawn.extend(std::iter::repeat_n(row, times));
         }
-        tau_of_ranks(xs, ys)
+        tau_of_sorted(&self.drawn)
     }
 }
 

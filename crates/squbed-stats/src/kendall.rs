@@ -79,6 +79,11 @@ pub(crate) fn tau_of_ranks(x: &[u32], y: &[u32]) -> f64 {
     Counts::of(x, y).tau()
 }
 
+/// The same of pairs in ascending order.
+pub(crate) fn tau_of_sorted(pairs: &[(u32, u32)]) -> f64 {
+    Counts::of_sorted(pairs).tau()
+}
+
 /// τ-b from concordant less discordant pairs, and the pairs that are not tied in x and in y.
 pub(crate) fn tau(balance: f64, untied_x: u64, untied_y: u64) -> f64 {
     if untied_x == 0 || untied_y == 0 {
@@ -134,9 +139,14 @@ pub(crate) struct Counts {
 
 impl Counts {
     fn of(x: &[u32], y: &[u32]) -> Self {
-        let n = x.len();
         let mut pairs: Vec<(u32, u32)> = x.iter().copied().zip(y.iter().copied()).collect();
         pairs.sort_unstable();
+        Self::of_sorted(&pairs)
+    }
+
+    /// Of pairs in ascending order of x, and of y where x is the same.
+    fn of_sorted(pairs: &[(u32, u32)]) -> Self {
+        let n = pairs.len();
         let (mut x_ties, mut y_ties, mut both) = (TieSums::default(), TieSums::default(), 0);
         for group in pairs.chunk_by(|a, b| a.0 == b.0) {
             x_ties.add(group.len());
@@ -144,7 +154,7 @@ impl Counts {
         for group in pairs.chunk_by(|a, b| a == b) {
             both += (group.len() * (group.len() - 1) / 2) as u64;
         }
-        let mut y: Vec<u32> = pairs.into_iter().map(|(_, y)| y).collect();
+        let mut y: Vec<u32> = pairs.iter().map(|&(_, y)| y).collect();
         let discordant = sort_counting_inversions(&mut y);
         for group in y.chunk_by(|a, b| a == b) {
             y_ties.add(group.len());
@@ -212,7 +222,7 @@ impl Counts {
 /// Sorts, and counts the pairs that were out of order: insertion in short runs, merging of longer ones.
 fn sort_counting_inversions(values: &mut [u32]) -> u64 {
     /// Where insertion is no slower than merging.
-    const SHORT: usize = 24;
+    const SHORT: usize = 8;
     let n = values.len();
     let mut inversions = 0;
     for run in values.chunks_mut(SHORT) {
@@ -242,20 +252,18 @@ fn merge_counting_inversions(values: &mut [u32], middle: usize, left: &mut Vec<u
     left.clear();
     left.extend_from_slice(&values[..middle]);
     let (mut i, mut j, mut inversions) = (0, middle, 0);
-    for k in 0..values.len() {
-        if i == left.len() {
-            break;
-        }
-        if j == values.len() || left[i] <= values[j] {
-            values[k] = left[i];
-            i += 1;
-        } else {
-            values[k] = values[j];
-            j += 1;
-            inversions += (left.len() - i) as u64;
-        }
+    while i < left.len() && j < values.len() {
+        // Which run gives the next value is a coin toss, so it is added up and not branched on.
+        let (a, b) = (left[i], values[j]);
+        let from_left = usize::from(a <= b);
+        values[i + j - middle] = a.min(b);
+        inversions += (1 - from_left) * (left.len() - i);
+        i += from_left;
+        j += 1 - from_left;
     }
-    inversions
+    let rest = i + j - middle;
+    values[rest..rest + left.len() - i].copy_from_slice(&left[i..]);
+    inversions as u64
 }
 
 /// Most rows whose p is exact at any number of discordant pairs, where there are no ties.

@@ -37,7 +37,7 @@ pub(crate) struct Calibrate {
     #[arg(long, default_value_t = 0)]
     permutations: usize,
     /// An accuracy that accepted tasks should reach: gives the total up to which further tasks may be accepted.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     target_accuracy: Option<f64>,
     /// Largest chance of a further task that is accepted and falls short of it.
     #[arg(long, default_value_t = 0.1)]
