@@ -49,8 +49,11 @@ pub(super) fn read_method(path: &Path) -> Result<serde_json::Value> {
 /// A column's name and how a row fills it.
 type Column<Row, Cell> = (&'static str, fn(&Row) -> Cell);
 
+/// How an interval is taken from those of a task.
+type OfIntervals = fn(&Intervals) -> &Interval;
+
 /// The intervals by the names of their columns.
-const INTERVALS: [(&str, fn(&Intervals) -> &Interval); 5] = [
+const INTERVALS: [(&str, OfIntervals); 5] = [
     ("aleatoric", |i| &i.aleatoric),
     ("epistemic", |i| &i.epistemic),
     ("total", |i| &i.total),
@@ -71,7 +74,7 @@ fn to_batch(rows: &[TaskUncertainty]) -> Result<RecordBatch, ArrowError> {
         ("total", |row| row.total),
         ("epistemic_median", |row| row.epistemic_median),
         ("epistemic_max", |row| row.epistemic_max),
-        ("pooled", |row| row.pooled.as_ref().map_or(f64::NAN, |fit| fit.entropy)),
+        ("pooled_entropy", |row| row.pooled.as_ref().map_or(f64::NAN, |fit| fit.entropy)),
         ("mutual_information", |row| row.mutual_information),
     ];
     for (name, number) in numbers {
