@@ -1,5 +1,4 @@
 //! Subsets, power, shares and the conformal threshold, against definitions and by simulation.
-#![expect(clippy::print_stdout, reason = "simulated power and coverage are figures to report")]
 
 use proptest::prelude::*;
 use squbed_stats::{

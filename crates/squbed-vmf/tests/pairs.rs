@@ -1,5 +1,4 @@
 //! Parts of a group from the distances of its pairs; log-densities; the test of uniformity.
-#![expect(clippy::print_stdout, reason = "rejection rates are figures to report")]
 
 use squbed_vmf::{
     Error, Estimator, GroupStatistics, Mixture, PairDistances, Sampler, VonMisesFisher, fit,

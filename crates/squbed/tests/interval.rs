@@ -1,5 +1,4 @@
 //! How often intervals of uncertainties hold the truth, on groups drawn from known distributions.
-#![expect(clippy::print_stdout, reason = "coverage is a figure to report")]
 
 use squbed::{
     core::{Interval, Intervals, TaskUncertainty},

@@ -1,5 +1,4 @@
 //! What a pilot foretells, against the study itself.
-#![expect(clippy::print_stdout, reason = "foretold and found figures are to be reported")]
 
 use squbed::{
     Error,
