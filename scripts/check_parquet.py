@@ -124,9 +124,14 @@ def check_results(folder):
     lines = [json.loads(line) for line in open(folder / "uncertainty.jsonl", encoding="utf-8")]
     expected = []
     for line in lines:
-        prompts, videos = line.pop("prompts"), line.pop("videos")
+        prompts, videos, pooled = line.pop("prompts"), line.pop("videos"), line.pop("pooled")
+        interval = line.pop("interval")
         row = {name: number(x) for name, x in line.items() if name != "id"} | {"id": line["id"]}
         row |= {f"prompts_{name}": x for name, x in fit(prompts).items()}
+        row["pooled_entropy"] = number(pooled["entropy"])
+        row["interval_method"] = interval["method"]
+        for name in ["aleatoric", "epistemic", "total", "pooled", "mutual_information"]:
+            row |= {f"interval_{name}_{end}": number(x) for end, x in interval[name].items()}
         expected.append(row | {"videos": [fit(video) for video in videos]})
     seen = {
         "pyarrow": pq.read_table(path).to_pylist(),

@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand};
 use squbed::Fault;
 
 use commands::{
-    bench, calibrate, demo, devices, embed, estimate, models, probe, run, score, sim, sources, stats, vmf,
+    bench, calibrate, demo, devices, embed, estimate, models, plan, probe, run, score, sim, sources, stats, vmf,
 };
 
 /// Variables that decide where models are and come from, for `--help`.
@@ -73,6 +73,8 @@ enum Command {
     Score(score::Score),
     /// Rank correlation of uncertainty with accuracy, and with the truth where it is known.
     Calibrate(calibrate::Calibrate),
+    /// What a study of so many tasks can show, before it is paid for.
+    Plan(plan::Plan),
     /// The HTML report of a results' folder.
     Report(calibrate::Report),
     /// The closed world.
@@ -148,6 +150,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Done> {
         Command::Estimate(c) => c.run(&common),
         Command::Score(c) => c.run(&common),
         Command::Calibrate(c) => c.run(&common),
+        Command::Plan(c) => c.run(&common),
         Command::Report(c) => c.run(&common),
         Command::Sim(c) => c.run(&common),
         Command::Probe(c) => c.run(&common),

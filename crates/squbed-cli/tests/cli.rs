@@ -13,6 +13,8 @@ use serde_json::Value;
 mod bench;
 #[path = "cli/embed.rs"]
 mod embed;
+#[path = "cli/claim.rs"]
+mod claim;
 #[path = "cli/limits.rs"]
 mod limits;
 #[path = "cli/models.rs"]

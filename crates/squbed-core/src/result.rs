@@ -16,6 +16,8 @@ pub enum Flag {
     Clipped,
     /// The spread is below what f32 embeddings resolve.
     Saturated,
+    /// Rayleigh's test does not tell the group from a uniform one at the 5 % level.
+    NearUniform,
 }
 
 /// One von Mises–Fisher fit and its entropy.
@@ -40,8 +42,53 @@ pub struct GroupFit {
     /// h − log|S|, at most 0: the entropy relative to the uniform distribution, in nats.
     #[serde(with = "float")]
     pub relative_entropy: f64,
+    /// p of Rayleigh's test of uniformity; NaN where it was not made.
+    #[serde(with = "float", default = "undefined")]
+    pub rayleigh_p: f64,
     /// Remarks.
     pub flags: Vec<Flag>,
+}
+
+/// The default of a number that older files lack.
+fn undefined() -> f64 {
+    f64::NAN
+}
+
+/// An interval of one uncertainty over repetitions of the task with other latent prompts and videos.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// Lower end, nats; NaN where there is none.
+    #[serde(with = "float")]
+    pub low: f64,
+    /// Upper end.
+    #[serde(with = "float")]
+    pub high: f64,
+    /// Standard error.
+    #[serde(with = "float")]
+    pub standard_error: f64,
+}
+
+/// The intervals of a task's uncertainties.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Intervals {
+    /// Nominal coverage.
+    pub level: f64,
+    /// How they were made, and why one is undefined.
+    pub method: String,
+    /// Of h(Z | ℓ).
+    pub aleatoric: Interval,
+    /// Of h(V | Z).
+    pub epistemic: Interval,
+    /// Of their sum.
+    pub total: Interval,
+    /// Of h(V | ℓ).
+    pub pooled: Interval,
+    /// Of I(V; Z | ℓ).
+    pub mutual_information: Interval,
+    /// The part of the standard error of h(V | Z) that is due to the number of videos a latent prompt: what is left
+    /// of it with these latent prompts held fixed.
+    #[serde(with = "float")]
+    pub epistemic_error_of_videos: f64,
 }
 
 /// The uncertainty of one task.
@@ -72,6 +119,16 @@ pub struct TaskUncertainty {
     pub videos: Vec<GroupFit>,
     /// Latent prompts whose videos form a point mass; they are left out of the mean, and counted here.
     pub latents_left_out: usize,
+    /// The fit of all the task's videos at once: its entropy is h(V | ℓ), the total `mi`. Absent in older files, as are
+    /// the next two.
+    #[serde(default)]
+    pub pooled: Option<GroupFit>,
+    /// I(V; Z | ℓ) = h(V | ℓ) − h(V | Z), nats: what a prompt leaves open as far as the videos show it.
+    #[serde(with = "float", default = "undefined")]
+    pub mutual_information: f64,
+    /// Intervals of all of these.
+    #[serde(default)]
+    pub interval: Option<Intervals>,
 }
 
 /// How well a task's videos match its ground truth.

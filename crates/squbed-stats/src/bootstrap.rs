@@ -1,10 +1,7 @@
 //! Intervals over items, for τ-b above all.
 
 use crate::{
-    check,
-    error::Error,
-    kendall::tau_of_ranks,
-    random::{below, random},
+    check, check_third, error::Error, kendall::tau_of_sorted, partial::partial_tau, random::draw,
     rank::dense_ranks,
 };
 
@@ -49,7 +46,7 @@ pub fn bootstrap(
     let mut values = Vec::with_capacity(resamples);
     for resample in 0..resamples as u64 {
         for (i, drawn) in drawn.iter_mut().enumerate() {
-            *drawn = below(random(seed, resample, i as u64), n);
+            *drawn = draw(seed, resample, i as u64, n);
         }
         values.push(statistic(&drawn));
     }
@@ -78,28 +75,67 @@ pub fn bootstrap_kendall(
     seed: u64,
 ) -> Result<Interval, Error> {
     check(x, y)?;
-    let n = x.len();
-    let (x, y) = (dense_ranks(x), dense_ranks(y));
-    // Pairs in the order in which τ wants them, so that no resample has to be sorted again.
-    let mut order: Vec<usize> = (0..n).collect();
-    order.sort_unstable_by_key(|&i| (x[i], y[i]));
-    let mut times = vec![0; n];
-    let (mut xs, mut ys) = (Vec::with_capacity(n), Vec::with_capacity(n));
-    bootstrap(n, level, resamples, seed, |drawn| {
-        times.fill(0);
-        drawn.iter().for_each(|&i| times[i] += 1);
-        xs.clear();
-        ys.clear();
-        for &i in &order {
-            xs.extend(std::iter::repeat_n(x[i], times[i]));
-            ys.extend(std::iter::repeat_n(y[i], times[i]));
-        }
-        tau_of_ranks(&xs, &ys)
+    let mut resampled = Resampled::new(x, y);
+    bootstrap(x.len(), level, resamples, seed, |drawn| resampled.tau(drawn))
+}
+
+/// The percentile-bootstrap interval of partial τ ([`partial_kendall`](crate::partial_kendall)): [`bootstrap`] over
+/// rows, by the same random numbers as [`bootstrap_kendall`].
+///
+/// # Errors
+///
+/// Columns of different length, fewer than two rows, NaN, a level outside (0, 1), no resample.
+pub fn bootstrap_partial_kendall(
+    x: &[f64],
+    y: &[f64],
+    z: &[f64],
+    level: f64,
+    resamples: usize,
+    seed: u64,
+) -> Result<Interval, Error> {
+    check(x, y)?;
+    check_third(x, z)?;
+    let [mut xy, mut xz, mut yz] = [(x, y), (x, z), (y, z)].map(|(x, y)| Resampled::new(x, y));
+    bootstrap(x.len(), level, resamples, seed, |drawn| {
+        partial_tau(xy.tau(drawn), xz.tau(drawn), yz.tau(drawn))
     })
 }
 
-/// Linear interpolation between order statistics.
-fn quantile(sorted: &[f64], q: f64) -> f64 {
+/// Two columns whose τ-b is wanted on many resamples.
+struct Resampled {
+    /// Rows in the order in which τ wants them, so that no resample has to be sorted again.
+    rows: Vec<(u32, u32)>,
+    /// Where each item stands among them.
+    places: Vec<usize>,
+    times: Vec<usize>,
+    drawn: Vec<(u32, u32)>,
+}
+
+impl Resampled {
+    fn new(x: &[f64], y: &[f64]) -> Self {
+        let n = x.len();
+        let rows: Vec<(u32, u32)> = dense_ranks(x).into_iter().zip(dense_ranks(y)).collect();
+        let mut order: Vec<usize> = (0..n).collect();
+        order.sort_unstable_by_key(|&i| rows[i]);
+        let mut places = vec![0; n];
+        order.iter().enumerate().for_each(|(place, &i)| places[i] = place);
+        let rows = order.into_iter().map(|i| rows[i]).collect();
+        Self { rows, places, times: vec![0; n], drawn: Vec::with_capacity(n) }
+    }
+
+    fn tau(&mut self, drawn: &[usize]) -> f64 {
+        self.times.fill(0);
+        drawn.iter().for_each(|&i| self.times[self.places[i]] += 1);
+        self.drawn.clear();
+        for (&row, &times) in self.rows.iter().zip(&self.times) {
+            self.drawn.extend(std::iter::repeat_n(row, times));
+        }
+        tau_of_sorted(&self.drawn)
+    }
+}
+
+/// The q-quantile of ascending values, by linear interpolation between order statistics; NaN of none.
+pub fn quantile(sorted: &[f64], q: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
     let at = q * last as f64;
     let (low, high) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);

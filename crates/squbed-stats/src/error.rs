@@ -72,6 +72,30 @@ pub enum Error {
         /// Resamples.
         resamples: usize,
     },
+    /// A share lies strictly between 0 and 1.
+    #[error("the {what} is {value}; it must lie between 0 and 1")]
+    Share {
+        /// What it is.
+        what: &'static str,
+        /// Given.
+        value: f64,
+    },
+    /// A wanted accuracy is a number.
+    #[error("the wanted accuracy is {value}; it must be a finite number")]
+    Target {
+        /// Given.
+        value: f64,
+    },
+    /// A guarantee that so few items cannot give.
+    #[error("{n} items give no guarantee at the level {alpha}; at least {least} are needed")]
+    TooFewForLevel {
+        /// Items.
+        n: usize,
+        /// Level.
+        alpha: f64,
+        /// Least number of items.
+        least: usize,
+    },
     /// A word that names nothing here.
     #[error("unknown {what} `{name}`; it is one of: {known}")]
     Name {

@@ -66,30 +66,7 @@ pub fn kendall(
     method: KendallMethod,
 ) -> Result<Kendall, Error> {
     check(x, y)?;
-    let n = x.len();
-    let counts = Counts::of(&dense_ranks(x), &dense_ranks(y));
-    let tau = counts.tau();
-    let few = |k: u64| n <= 33 || k <= 1;
-    let method = match method {
-        KendallMethod::Auto
-            if !counts.ties() && few(counts.discordant.min(counts.pairs - counts.discordant)) =>
-        {
-            KendallMethod::Exact
-        }
-        KendallMethod::Auto => KendallMethod::Asymptotic,
-        named => named,
-    };
-    let p = if tau.is_nan() {
-        f64::NAN
-    } else if method == KendallMethod::Exact {
-        if counts.ties() {
-            return Err(Error::Ties);
-        }
-        exact_p(n, counts.discordant, alternative)?
-    } else {
-        counts.asymptotic_p(n, alternative)
-    };
-    Ok(Kendall { n, tau, p, method, alternative })
+    Counts::of(&dense_ranks(x), &dense_ranks(y)).test(x.len(), alternative, method)
 }
 
 /// τ-b alone; NaN where a column is constant. The columns must be of one length and without NaN.
@@ -100,6 +77,11 @@ pub fn tau_b(x: &[f64], y: &[f64]) -> f64 {
 /// τ-b of columns that are ranks already, as resampling wants it.
 pub(crate) fn tau_of_ranks(x: &[u32], y: &[u32]) -> f64 {
     Counts::of(x, y).tau()
+}
+
+/// The same of pairs in ascending order.
+pub(crate) fn tau_of_sorted(pairs: &[(u32, u32)]) -> f64 {
+    Counts::of_sorted(pairs).tau()
 }
 
 /// τ-b from concordant less discordant pairs, and the pairs that are not tied in x and in y.
@@ -118,7 +100,7 @@ pub(crate) fn balance_and_tau(x: &[u32], y: &[u32]) -> (f64, f64) {
 
 /// Sums over the sizes t of groups of tied values.
 #[derive(Clone, Copy, Debug, Default)]
-struct TieSums {
+pub(crate) struct TieSums {
     /// Σ t(t − 1)/2.
     pairs: u64,
     /// Σ t(t − 1)(t − 2).
@@ -134,23 +116,37 @@ impl TieSums {
         self.triples += t * (t - 1.0) * (t - 2.0);
         self.variance += t * (t - 1.0) * (2.0 * t + 5.0);
     }
+
+    /// A group of `size` gains one more.
+    pub(crate) fn grow(&mut self, size: usize) {
+        let t = size as f64;
+        self.pairs += size as u64;
+        self.triples += 3.0 * t * (t - 1.0);
+        self.variance += 6.0 * t * (t + 2.0);
+    }
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Counts {
-    pairs: u64,
-    discordant: u64,
-    x: TieSums,
-    y: TieSums,
+/// Pairs of rows by how both columns order them: all that τ-b and its p are made of.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) pairs: u64,
+    pub(crate) discordant: u64,
+    pub(crate) x: TieSums,
+    pub(crate) y: TieSums,
     /// Pairs tied in both.
-    both: u64,
+    pub(crate) both: u64,
 }
 
 impl Counts {
     fn of(x: &[u32], y: &[u32]) -> Self {
-        let n = x.len();
         let mut pairs: Vec<(u32, u32)> = x.iter().copied().zip(y.iter().copied()).collect();
         pairs.sort_unstable();
+        Self::of_sorted(&pairs)
+    }
+
+    /// Of pairs in ascending order of x, and of y where x is the same.
+    fn of_sorted(pairs: &[(u32, u32)]) -> Self {
+        let n = pairs.len();
         let (mut x_ties, mut y_ties, mut both) = (TieSums::default(), TieSums::default(), 0);
         for group in pairs.chunk_by(|a, b| a.0 == b.0) {
             x_ties.add(group.len());
@@ -158,7 +154,7 @@ impl Counts {
         for group in pairs.chunk_by(|a, b| a == b) {
             both += (group.len() * (group.len() - 1) / 2) as u64;
         }
-        let mut y: Vec<u32> = pairs.into_iter().map(|(_, y)| y).collect();
+        let mut y: Vec<u32> = pairs.iter().map(|&(_, y)| y).collect();
         let discordant = sort_counting_inversions(&mut y);
         for group in y.chunk_by(|a, b| a == b) {
             y_ties.add(group.len());
@@ -179,6 +175,35 @@ impl Counts {
         tau(self.balance(), self.pairs - self.x.pairs, self.pairs - self.y.pairs)
     }
 
+    /// τ-b and p of n rows.
+    pub(crate) fn test(
+        &self,
+        n: usize,
+        alternative: Alternative,
+        method: KendallMethod,
+    ) -> Result<Kendall, Error> {
+        let tau = self.tau();
+        let few = |k: u64| n <= MOST_EXACT || k <= 1;
+        let method = match method {
+            KendallMethod::Auto if !self.ties() && few(self.discordant.min(self.pairs - self.discordant)) => {
+                KendallMethod::Exact
+            }
+            KendallMethod::Auto => KendallMethod::Asymptotic,
+            named => named,
+        };
+        let p = if tau.is_nan() {
+            f64::NAN
+        } else if method == KendallMethod::Exact {
+            if self.ties() {
+                return Err(Error::Ties);
+            }
+            exact_p(n, self.discordant, alternative)?
+        } else {
+            self.asymptotic_p(n, alternative)
+        };
+        Ok(Kendall { n, tau, p, method, alternative })
+    }
+
     fn asymptotic_p(&self, n: usize, alternative: Alternative) -> f64 {
         let n = n as f64;
         let m = n * (n - 1.0);
@@ -197,7 +222,7 @@ impl Counts {
 /// Sorts, and counts the pairs that were out of order: insertion in short runs, merging of longer ones.
 fn sort_counting_inversions(values: &mut [u32]) -> u64 {
     /// Where insertion is no slower than merging.
-    const SHORT: usize = 24;
+    const SHORT: usize = 8;
     let n = values.len();
     let mut inversions = 0;
     for run in values.chunks_mut(SHORT) {
@@ -227,21 +252,22 @@ fn merge_counting_inversions(values: &mut [u32], middle: usize, left: &mut Vec<u
     left.clear();
     left.extend_from_slice(&values[..middle]);
     let (mut i, mut j, mut inversions) = (0, middle, 0);
-    for k in 0..values.len() {
-        if i == left.len() {
-            break;
-        }
-        if j == values.len() || left[i] <= values[j] {
-            values[k] = left[i];
-            i += 1;
-        } else {
-            values[k] = values[j];
-            j += 1;
-            inversions += (left.len() - i) as u64;
-        }
+    while i < left.len() && j < values.len() {
+        // Which run gives the next value is a coin toss, so it is added up and not branched on.
+        let (a, b) = (left[i], values[j]);
+        let from_left = usize::from(a <= b);
+        values[i + j - middle] = a.min(b);
+        inversions += (1 - from_left) * (left.len() - i);
+        i += from_left;
+        j += 1 - from_left;
     }
-    inversions
+    let rest = i + j - middle;
+    values[rest..rest + left.len() - i].copy_from_slice(&left[i..]);
+    inversions as u64
 }
+
+/// Most rows whose p is exact at any number of discordant pairs, where there are no ties.
+pub(crate) const MOST_EXACT: usize = 33;
 
 /// Steps that the exact distribution may take; seconds.
 const MOST_STEPS: u64 = 2_000_000_000;
@@ -280,7 +306,7 @@ fn exact_p(n: usize, discordant: u64, alternative: Alternative) -> Result<f64, E
 /// The i-th element adds 0 to i − 1 inversions with equal probability, so each step averages over a window
 /// of i. Below the mean the probabilities rise, so the window is no small part of the prefix sum that it is
 /// cut from, and little cancels.
-fn inversions_at_most(n: usize, k: usize) -> f64 {
+pub(crate) fn inversions_at_most(n: usize, k: usize) -> f64 {
     let mut probability = vec![0.0; k + 1];
     probability[0] = 1.0;
     for i in 2..=n {

@@ -1,10 +1,12 @@
-//! Statistics over tasks: the rank correlations of Kendall (plain, partial, by permutation), Spearman and Pearson;
-//! intervals that resample tasks; Holm's correction; the risk–coverage curve.
+//! Statistics over tasks: the rank correlations of Kendall (plain, partial, by permutation, on subsets), Spearman and
+//! Pearson; intervals that resample tasks; Holm's correction; power before any data; the risk–coverage curve and a
+//! conformal threshold.
 //!
 //! Correlations equal SciPy 1.17's. Infinities are ordinary values where only order counts; NaN is an error; a
 //! constant column gives NaN.
 
 mod bootstrap;
+mod conformal;
 mod error;
 mod holm;
 mod jackknife;
@@ -12,12 +14,16 @@ mod kendall;
 mod linear;
 mod partial;
 mod permutation;
+mod power;
 mod random;
 mod rank;
 mod risk_coverage;
+mod share;
 mod student;
+mod subset;
 
-pub use bootstrap::{Interval, bootstrap, bootstrap_kendall};
+pub use bootstrap::{Interval, bootstrap, bootstrap_kendall, bootstrap_partial_kendall, quantile};
+pub use conformal::{ConformalThreshold, conformal_threshold};
 pub use error::Error;
 pub use holm::holm;
 pub use jackknife::jackknife_kendall;
@@ -25,8 +31,13 @@ pub use kendall::{Kendall, KendallMethod, kendall, tau_b};
 pub use linear::{LinearCorrelation, pearson, spearman};
 pub use partial::{PartialKendall, partial_kendall};
 pub use permutation::{PermutationTest, permutation_kendall};
+pub use power::{KendallPower, kendall_power, tau_of_normal};
+pub use random::draw;
 pub use rank::{ranks, z_scores};
 pub use risk_coverage::{CoveragePoint, RiskCoverage, risk_coverage};
+pub use share::{RankShares, rank_shares};
+pub use student::student_quantile;
+pub use subset::{SubsetPoint, kendall_by_subset};
 
 use std::{fmt, str::FromStr};
 
@@ -80,4 +91,13 @@ fn check(x: &[f64], y: &[f64]) -> Result<(), Error> {
         Some(i) => Err(Error::Nan { column: if i < x.len() { "x" } else { "y" }, row: i % x.len() }),
         None => Ok(()),
     }
+}
+
+/// Checks a third column against one that is checked.
+fn check_third(x: &[f64], z: &[f64]) -> Result<(), Error> {
+    check(x, z).map_err(|error| match error {
+        Error::Nan { row, .. } => Error::Nan { column: "z", row },
+        Error::Lengths { x, y: z } => Error::LengthOfZ { x, z },
+        other => other,
+    })
 }

@@ -1,6 +1,6 @@
 //! Kendall's partial τ.
 
-use crate::{Alternative, check, error::Error, kendall::tau_b, student::normal_upper_tail};
+use crate::{Alternative, check, check_third, error::Error, kendall::tau_b, student::normal_upper_tail};
 
 /// The rank correlation of two columns with a third one held fixed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,15 +32,10 @@ pub fn partial_kendall(
     alternative: Alternative,
 ) -> Result<PartialKendall, Error> {
     check(x, y)?;
-    check(x, z).map_err(|error| match error {
-        Error::Nan { row, .. } => Error::Nan { column: "z", row },
-        Error::Lengths { x, y: z } => Error::LengthOfZ { x, z },
-        other => other,
-    })?;
+    check_third(x, z)?;
     let n = x.len();
     let (xy, xz, yz) = (tau_b(x, y), tau_b(x, z), tau_b(y, z));
-    let free = ((1.0 - xz * xz) * (1.0 - yz * yz)).sqrt();
-    let tau = if free > 0.0 { ((xy - xz * yz) / free).clamp(-1.0, 1.0) } else { f64::NAN };
+    let tau = partial_tau(xy, xz, yz);
     let m = n as f64 - 1.0;
     let score = tau / (2.0 * (2.0 * m + 5.0) / (9.0 * m * (m - 1.0))).sqrt();
     let p = if n < 4 || score.is_nan() {
@@ -53,4 +48,10 @@ pub fn partial_kendall(
         }
     };
     Ok(PartialKendall { n, tau, p, alternative })
+}
+
+/// Partial τ from the three τ's; NaN where nothing of x or y is free of z.
+pub(crate) fn partial_tau(xy: f64, xz: f64, yz: f64) -> f64 {
+    let free = ((1.0 - xz * xz) * (1.0 - yz * yz)).sqrt();
+    if free > 0.0 { ((xy - xz * yz) / free).clamp(-1.0, 1.0) } else { f64::NAN }
 }

@@ -5,6 +5,12 @@ pub(crate) fn random(seed: u64, run: u64, i: u64) -> u64 {
     mix(mix(mix(seed).wrapping_add(run)).wrapping_add(i))
 }
 
+/// Item number `i` that resample number `run` draws of n, with replacement; a function of its arguments alone, so that
+/// resamples can be made in any order and on any thread.
+pub fn draw(seed: u64, run: u64, i: u64, n: usize) -> usize {
+    below(random(seed, run, i), n)
+}
+
 fn mix(x: u64) -> u64 {
     let z = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

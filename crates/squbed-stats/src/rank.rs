@@ -38,7 +38,7 @@ pub(crate) fn dense_ranks(x: &[f64]) -> Vec<u32> {
 }
 
 /// Positions in ascending order of value. −0 and 0 are the same.
-fn order(x: &[f64]) -> Vec<usize> {
+pub(crate) fn order(x: &[f64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..x.len()).collect();
     // Adding 0.0 turns −0 into 0, which total_cmp would tell apart.
     order.sort_by(|&i, &j| (x[i] + 0.0).total_cmp(&(x[j] + 0.0)));

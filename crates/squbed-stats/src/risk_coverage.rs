@@ -4,7 +4,7 @@
 //! Uziel and El-Yaniv, *Bias-Reduced Uncertainty Estimation for Deep Neural Classifiers* (ICLR 2019, arXiv
 //! 1805.08206), for the area.
 
-use crate::{check, error::Error};
+use crate::{check, error::Error, rank::order};
 
 /// One point of the curve.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -54,9 +54,7 @@ pub fn risk_coverage(uncertainty: &[f64], risk: &[f64]) -> Result<RiskCoverage, 
 
 fn curve(uncertainty: &[f64], risk: &[f64]) -> Vec<CoveragePoint> {
     let n = risk.len();
-    let mut order: Vec<usize> = (0..n).collect();
-    // Adding 0.0 turns −0 into 0, which total_cmp would tell apart.
-    order.sort_by(|&i, &j| (uncertainty[i] + 0.0).total_cmp(&(uncertainty[j] + 0.0)));
+    let order = order(uncertainty);
     let (mut kept, mut sum) = (0, 0.0);
     let mut curve = Vec::with_capacity(n);
     for tie in order.chunk_by(|&i, &j| uncertainty[i] == uncertainty[j]) {

@@ -84,6 +84,36 @@ pub(crate) fn normal_quantile(tail: f64) -> f64 {
     z
 }
 
+/// t ≥ 0 with P(T ≥ t) = tail for Student's t with ν degrees of freedom, tail in (0, ½]: what an interval of an
+/// estimate with a standard error of ν degrees of freedom takes in the place of the normal distribution's quantile.
+///
+/// By bisection of the tail to the last digit; ∞ where `freedom` is 0.
+pub fn student_quantile(freedom: usize, tail: f64) -> f64 {
+    if freedom == 0 {
+        return f64::INFINITY;
+    }
+    let nu = freedom as f64;
+    let upper_tail = |t: f64| {
+        let square = t * t;
+        two_sided(freedom, square / (nu + square), nu / (nu + square)) / 2.0
+    };
+    let (mut low, mut high) = (0.0, 1.0);
+    while upper_tail(high) > tail {
+        (low, high) = (high, 2.0 * high);
+    }
+    loop {
+        let middle = low + (high - low) / 2.0;
+        if middle <= low || middle >= high {
+            return middle;
+        }
+        if upper_tail(middle) > tail {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +168,23 @@ mod tests {
         (1_998, 0.25, 5.4723149281146405e-127),
         (99_998, 0.0009765625, 4.864482860264813e-23),
     ];
+
+    /// SciPy 1.17.1's `scipy.stats.t.isf`.
+    #[test]
+    fn student_s_quantiles() {
+        for (freedom, tail, want) in [
+            (1, 0.025, 12.706204736174705),
+            (3, 0.025, 3.1824463052837086),
+            (9, 0.025, 2.2621571627982053),
+            (9, 0.005, 3.249835541592126),
+            (39, 0.025, 2.022690920036761),
+            (999, 0.05, 1.646380345427535),
+        ] {
+            let got = student_quantile(freedom, tail);
+            assert!(off(got, want) < 1e-11, "{freedom} {tail}: {got}");
+        }
+        assert_eq!(student_quantile(0, 0.025), f64::INFINITY);
+    }
 
     #[test]
     fn the_normal_quantile_inverts_the_tail() {

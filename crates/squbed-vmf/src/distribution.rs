@@ -63,6 +63,16 @@ impl VonMisesFisher {
         -(log_sphere_area(self.dim) + self.special.l)
     }
 
+    /// The log-density, in nats, of a direction with this 1 − cosine to the mean direction (paper, Eq. 6), which is
+    /// given in the place of the cosine because near the mean it carries all the information.
+    pub fn log_density(&self, one_minus_cosine: f64) -> f64 {
+        if self.kappa == f64::INFINITY {
+            return if one_minus_cosine > 0.0 { f64::NEG_INFINITY } else { f64::INFINITY };
+        }
+        // log C + κ cos, with the κ of log C taken out of it: M = L − κ.
+        -log_sphere_area(self.dim) - self.special.m - self.kappa * one_minus_cosine
+    }
+
     /// Divergence from the uniform density, κA − L, in nats; not negative.
     pub fn kl_uniform(&self) -> f64 {
         if self.kappa == f64::INFINITY {

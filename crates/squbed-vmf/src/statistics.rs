@@ -19,6 +19,20 @@ pub struct GroupStatistics {
     pub one_minus_rbar: f64,
 }
 
+impl GroupStatistics {
+    /// The statistics of m samples whose pairs have this mean of 1 − cos: 1 − r̄² = (m − 1)/m times that.
+    pub fn of_mean_distance(m: usize, dim: usize, mean: f64) -> Self {
+        Self::of_scatter(m, dim, (m as f64 - 1.0) / m as f64 * mean)
+    }
+
+    /// The statistics of m samples with this scatter q = 1 − r̄².
+    pub fn of_scatter(m: usize, dim: usize, scatter: f64) -> Self {
+        let scatter = scatter.clamp(0.0, 1.0);
+        let rbar = (1.0 - scatter).sqrt();
+        Self { m, dim, rbar, one_minus_rbar: scatter / (1.0 + rbar) }
+    }
+}
+
 /// Normalises rows `[m][n]` and reduces them; also gives the mean direction, `None` where r̄ = 0.
 ///
 /// Directions and their mean carry about 31 digits (double-double), so that groups that are tight to 1e-9 or

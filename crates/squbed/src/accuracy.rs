@@ -1,7 +1,5 @@
 //! Accuracy of generated videos against the true one.
 
-use std::collections::BTreeMap;
-
 use squbed_core::{AccuracyScore, Task};
 
 use crate::embed::Embeddings;
@@ -35,9 +33,4 @@ pub fn cosine_scores(tasks: &[Task], videos: &Embeddings) -> Vec<AccuracyScore> 
         }
     }
     scores
-}
-
-/// Scores by task.
-pub fn by_task(scores: &[AccuracyScore]) -> BTreeMap<String, f64> {
-    scores.iter().map(|s| (s.id.clone(), s.value)).collect()
 }

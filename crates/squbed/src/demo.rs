@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use squbed_core::float;
 
 use crate::{
-    calibrate::{Calibration, Correlation, PointMasses, TruthCorrelations},
+    calibrate::{Calibration, Correlation, PointMasses, TruthCorrelations, folder::Claim},
     experiment::{Embed, Experiment, Generate, Refine, Score, TaskSource},
     method::Preset,
     results::CalibrationFile,
@@ -211,6 +211,8 @@ fn medians(seeds: &[SeedCalibration]) -> CalibrationFile {
         baselines: baselines.into_iter().filter_map(baseline).collect(),
         variants: of_name(|c| &c.variants),
         not_computed: all.iter().flat_map(|c| c.not_computed.clone()).collect(),
+        // Tests and curves of each seed stand beside.
+        claim: Claim::default(),
     }
 }
 
@@ -327,6 +329,7 @@ mod tests {
             baselines: BTreeMap::from([("mean".to_owned(), of)]),
             variants: BTreeMap::new(),
             not_computed: BTreeMap::from([("paper".to_owned(), "why".to_owned())]),
+            claim: Claim::default(),
         }
     }
 

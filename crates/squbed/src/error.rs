@@ -245,6 +245,16 @@ pub enum Error {
         /// The rows of what failed.
         failures: PathBuf,
     },
+    /// A pilot that says too little to plan by.
+    #[error("of the pilot's {tasks} task(s) {usable} have standard errors to plan by; {least} are needed")]
+    Pilot {
+        /// Tasks whose standard errors are all known.
+        usable: usize,
+        /// Tasks there are.
+        tasks: usize,
+        /// Tasks needed.
+        least: usize,
+    },
     /// A task of the closed world without its truth.
     #[error("task `{task}` has no row in truth.jsonl")]
     NoTruth {
@@ -338,6 +348,9 @@ pub enum Error {
     /// From measuring the speed of an encoder.
     #[error(transparent)]
     EncodeSpeed(#[from] crate::encode_speed::EncodeSpeedError),
+    /// From calibrating.
+    #[error(transparent)]
+    Calibrate(#[from] crate::calibrate::CalibrateError),
     /// From the closed world.
     #[error(transparent)]
     World(#[from] squbed_sim::Error),
@@ -362,6 +375,7 @@ impl Error {
             Self::OtherExperiment { .. } => {
                 "choose another `out`, or restore that setting to continue the run"
             }
+            Self::Calibrate(error) => return error.hint().map(str::to_owned).or_else(|| remedy(self)),
             Self::OtherEncoders { .. } => "choose another `--out`, or remove that folder",
             Self::OtherVideos { .. } => "choose another folder for the videos, or remove this one",
             Self::Record { .. } => {
@@ -393,6 +407,9 @@ impl Error {
                 "the file is cut short or of another kind; copy or fetch it again"
             }
             Self::NoUsableTask { .. } => "mend or remake what failed, and run the same command again",
+            Self::Pilot { .. } => {
+                "a pilot is `squbed estimate` of five tasks or more, each with three latent prompts of three videos"
+            }
             Self::NoTruth { .. } => {
                 "put truth.jsonl of these tasks in its place, or remove it to go on without the truth"
             }

@@ -80,7 +80,7 @@ pub fn fit_groups(
             })?;
             let fitted: Vec<GroupFit> = statistics
                 .par_iter()
-                .map(|s| fit_one(s, estimator, f32::EPSILON.into()))
+                .map(|s| fit_one(s, estimator, f32::EPSILON.into()).map(remark_near_uniform))
                 .collect::<Result<_>>()?;
             for (&i, fit) in batch.iter().zip(fitted) {
                 fits[i] = Some(fit);
@@ -113,8 +113,20 @@ pub fn fit_one(statistics: &GroupStatistics, estimator: Estimator, epsilon: f64)
         kappa: fit.kappa,
         entropy: fit.entropy,
         relative_entropy: -fit.kl_uniform,
+        rayleigh_p: squbed_vmf::rayleigh_p(statistics),
         flags,
     })
+}
+
+/// Level of the test of uniformity.
+const UNIFORMITY_LEVEL: f64 = 0.05;
+
+/// Flags a fit that cannot be told from a uniform one.
+pub(crate) fn remark_near_uniform(mut fit: GroupFit) -> GroupFit {
+    if fit.rayleigh_p > UNIFORMITY_LEVEL && !fit.flags.contains(&Flag::PointMass) {
+        fit.flags.push(Flag::NearUniform);
+    }
+    fit
 }
 
 #[cfg(test)]

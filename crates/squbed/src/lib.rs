@@ -8,6 +8,7 @@
 
 pub mod ablation;
 pub mod accuracy;
+pub mod anomaly;
 pub mod baseline;
 pub mod basis;
 pub mod calibrate;
@@ -19,9 +20,11 @@ pub mod encode_speed;
 mod error;
 pub mod experiment;
 pub mod fit;
+pub mod interval;
 pub mod machine;
 pub mod method;
 pub mod pair;
+pub mod plan;
 pub mod progress;
 pub mod results;
 pub mod run;

@@ -3,6 +3,7 @@
 use std::{fmt, path::PathBuf, str::FromStr};
 
 use candle_core::Device;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use squbed_core::{GroupFit, TaskUncertainty};
 use squbed_tensor::pca::Pca;
@@ -12,6 +13,7 @@ use crate::{
     basis,
     error::{Error, Result},
     fit::{self, Group},
+    interval::Spread,
 };
 
 /// The embeddings of one task.
@@ -205,7 +207,8 @@ pub fn epistemic_uncertainty(
     fit::fit_groups(videos, None, estimator, device)
 }
 
-/// Both algorithms and their sum for a set of tasks, each kind of fit in one batch.
+/// Both algorithms and their sum for a set of tasks, each kind of fit in one batch; the entropy of each task's videos
+/// taken together; and the intervals of all of these.
 ///
 /// # Errors
 ///
@@ -240,14 +243,22 @@ pub fn estimate(tasks: &[TaskEmbeddings<'_>], options: &MethodOptions, device: &
     let mut epistemic = epistemic_uncertainty(&videos, options.estimator, device)
         .map_err(|e| named(e, |i| name_of_videos(tasks, i)))?
         .into_iter();
-    let tasks = tasks
+    let mut rows: Vec<TaskUncertainty> = tasks
         .iter()
         .zip(aleatoric)
         .map(|(task, prompts)| {
             combine(task.id, prompts, epistemic.by_ref().take(task.videos.len()).collect())
         })
         .collect();
-    Ok(Estimate { tasks, basis })
+    rows.par_iter_mut().zip(tasks).try_for_each(|(row, task)| {
+        let spread = Spread::of(task, basis.as_ref(), options.estimator, device)?;
+        let pooled = spread.pooled()?;
+        row.mutual_information = pooled.entropy - row.epistemic;
+        row.pooled = Some(pooled);
+        row.interval = Some(spread.jackknife(row)?);
+        Ok::<_, Error>(())
+    })?;
+    Ok(Estimate { tasks: rows, basis })
 }
 
 /// The error with the group that it speaks of in words.
@@ -307,6 +318,9 @@ fn combine(id: &str, prompts: GroupFit, videos: Vec<GroupFit>) -> TaskUncertaint
         prompts,
         videos,
         latents_left_out,
+        pooled: None,
+        mutual_information: f64::NAN,
+        interval: None,
     }
 }
 

@@ -11,11 +11,11 @@ use squbed_store::{Failure, TruthRow};
 
 use crate::{
     ablation::Variant,
-    accuracy, baseline,
-    calibrate::{self, Calibration, Correlation, Parts, Resampling, Truth},
+    anomaly::VideoAnomaly,
+    baseline,
+    calibrate::{Calibration, Correlation, Parts, Truth, folder::Claim},
     error::{Error, Result},
     method::{self, MethodOptions, Preset, TaskEmbeddings},
-    progress::Progress,
     run::RunRecord,
 };
 
@@ -25,8 +25,16 @@ pub const FAILURES: &str = "failures.jsonl";
 pub const BASELINES: &str = "baselines.jsonl";
 /// Rows of variants of the default preset.
 pub const VARIANTS: &str = "variants.jsonl";
+/// The correlations and the tests of the claim.
+pub const CALIBRATION: &str = "calibration.json";
+/// τ and p at every threshold, a [`CurvePoint`](crate::calibrate::claim::CurvePoint) a row.
+pub const CURVES: &str = "subset_curves.jsonl";
+/// Risk and coverage, a [`RiskCoverageRow`](crate::calibrate::decision::RiskCoverageRow) a row.
+pub const RISK_COVERAGE: &str = "risk_coverage.jsonl";
 /// The closed world's truth.
 const TRUTH: &str = "truth.jsonl";
+/// Each video under the fit of the others of its latent prompt, beside the uncertainties.
+pub const ANOMALIES: &str = "anomalies.jsonl";
 /// The options in force, beside the uncertainties that they made.
 const METHOD: &str = "method.json";
 
@@ -61,7 +69,7 @@ pub struct CalibrationFile {
     pub n_tasks: usize,
     /// Of them, tasks on which the closed world's model is confidently wrong; kept apart.
     pub confidently_wrong: usize,
-    /// What computed the accuracy.
+    /// What computed the accuracy that `presets`, `baselines` and `variants` speak of.
     pub accuracy: String,
     /// True aleatoric with true epistemic: must vanish for the rest to mean anything.
     pub truths: Option<Correlation>,
@@ -75,6 +83,9 @@ pub struct CalibrationFile {
     /// Why what is `null` among presets and variants could not be computed.
     #[serde(default)]
     pub not_computed: BTreeMap<String, String>,
+    /// The claim that uncertainty predicts accuracy, tested with every accuracy.
+    #[serde(flatten)]
+    pub claim: Claim,
 }
 
 impl CalibrationFile {
@@ -137,15 +148,20 @@ pub fn write_estimate(out: &Path, estimate: &method::Estimate, in_force: &Method
     write_json(&record, in_force)
 }
 
+/// Writes which videos are unlike the others of their latent prompt, beside the uncertainties.
+pub fn write_anomalies(out: &Path, estimate: &str, rows: &[VideoAnomaly]) -> Result<()> {
+    Ok(squbed_store::write_json_lines(&out.join(estimate).join(ANOMALIES), rows)?)
+}
+
 /// Takes an estimate away that this run could not make again.
 pub(crate) fn forget_estimate(out: &Path, name: &str) -> Result<()> {
-    let files = ["uncertainty.jsonl", "uncertainty.parquet", "basis.safetensors", METHOD];
+    let files = ["uncertainty.jsonl", "uncertainty.parquet", "basis.safetensors", METHOD, ANOMALIES];
     files.iter().try_for_each(|file| remove(&out.join(name).join(file)))
 }
 
-/// Takes `calibration.json` away, which speaks of uncertainties or accuracies that are no longer there.
+/// Takes `calibration.json` and its curves away, which speak of uncertainties or accuracies that are no longer there.
 pub fn forget_calibration(out: &Path) -> Result<()> {
-    remove(&out.join("calibration.json"))
+    [CALIBRATION, CURVES, RISK_COVERAGE].iter().try_for_each(|file| remove(&out.join(file)))
 }
 
 fn remove(path: &Path) -> Result<()> {
@@ -266,68 +282,6 @@ pub fn read_method(out: &Path, name: &str) -> Result<MethodInForce> {
 /// Fails, with the command to run, where a step has not left its file in the folder.
 pub(crate) fn need(path: PathBuf, step: &'static str) -> Result<PathBuf> {
     if path.exists() { Ok(path) } else { Err(Error::NoStep { path, step }) }
-}
-
-/// Reads a folder's uncertainties, accuracies, baselines and truth, correlates them and writes
-/// `calibration.json`.
-///
-/// # Errors
-///
-/// A folder without uncertainties or without accuracies, files that cannot be read, a task without its truth.
-pub fn calibrate_folder(
-    out: &Path,
-    resampling: Resampling,
-    progress: &dyn Progress,
-) -> Result<CalibrationFile> {
-    let mut estimates: Vec<(String, Vec<Parts>)> = Vec::new();
-    for name in if out.is_dir() { estimate_names(out)? } else { Vec::new() } {
-        if let Some(rows) = read_uncertainty(out, &name)? {
-            estimates.push((name, rows.iter().map(Parts::from).collect()));
-        }
-    }
-    let Some((_, leading)) = estimates.first() else {
-        return Err(Error::NoStep { path: out.join("default/uncertainty.jsonl"), step: "estimate" });
-    };
-    let ids: Vec<String> = leading.iter().map(|p| p.id.clone()).collect();
-    need(out.join("accuracy.jsonl"), "score")?;
-    let scores = squbed_store::read_accuracy(out)?;
-    let by_task = accuracy::by_task(&scores);
-    let truth = read_truth(out)?;
-    let (baselines, variants) = (read_parts(&out.join(BASELINES))?, read_parts(&out.join(VARIANTS))?);
-
-    progress.begin("calibrate", (estimates.len() + baselines.len() + variants.len()) as u64, "estimates");
-    let correlate = |(name, parts): (String, Vec<Parts>)| -> Result<(String, Calibration)> {
-        let calibration = calibrate::calibrate(&parts, &by_task, truth.as_ref(), resampling)?;
-        progress.advance(1);
-        Ok((name, calibration))
-    };
-    let some = |(name, calibration)| (name, Some(calibration));
-    let mut file = CalibrationFile {
-        n_tasks: ids.len(),
-        confidently_wrong: 0,
-        accuracy: scores.first().map(|s| s.metric.clone()).unwrap_or_default(),
-        truths: None,
-        presets: estimates.into_iter().map(|e| correlate(e).map(some)).collect::<Result<_>>()?,
-        baselines: baselines.into_iter().map(correlate).collect::<Result<_>>()?,
-        variants: variants.into_iter().map(|v| correlate(v).map(some)).collect::<Result<_>>()?,
-        not_computed: BTreeMap::new(),
-    };
-    if let Some(truth) = &truth {
-        let known: Vec<&Truth> = ids.iter().filter_map(|id| truth.get(id)).collect();
-        let ordinary = || known.iter().filter(|t| !t.confidently_wrong);
-        let (a, e): (Vec<f64>, Vec<f64>) = ordinary().map(|t| (t.aleatoric, t.epistemic)).unzip();
-        file.confidently_wrong = known.len() - a.len();
-        file.truths = Some(calibrate::correlate(&a, &e, resampling)?);
-    }
-    for skipped in read_record(out)?.map(|record| record.skipped).unwrap_or_default() {
-        let computed = if skipped.preset { &mut file.presets } else { &mut file.variants };
-        if computed.entry(skipped.name.clone()).or_insert(None).is_none() {
-            file.not_computed.insert(skipped.name, skipped.why);
-        }
-    }
-    progress.end();
-    write_json(&out.join("calibration.json"), &file)?;
-    Ok(file)
 }
 
 /// `run.json`; `None` where the steps were run one by one.

@@ -9,9 +9,9 @@
 //! ├── cache/                   embeddings, unless the experiment names another folder
 //! ├── accuracy.jsonl, accuracy_videos.jsonl, metrics.json
 //! ├── baselines.jsonl, variants.jsonl
-//! ├── <estimate>/uncertainty.{jsonl,parquet}, method.json, basis.safetensors
+//! ├── <estimate>/uncertainty.{jsonl,parquet}, anomalies.jsonl, method.json, basis.safetensors
 //! │                            a folder a preset, and one a preset with changed options
-//! ├── calibration.json
+//! ├── calibration.json, subset_curves.jsonl, risk_coverage.jsonl
 //! ├── run.json                 machine, versions, seconds and rates of each step, what could not be computed
 //! ├── failures.jsonl           items that failed in this run; absent where none did
 //! └── report.html, plots/
@@ -34,8 +34,8 @@ use squbed_store::{Failure, TruthRow};
 use squbed_tensor::{TextEncoder, VideoEncoder};
 
 use crate::{
-    ablation,
-    calibrate::Resampling,
+    ablation, anomaly,
+    calibrate::{CalibrateOptions, Resampling, calibrate_folder},
     embed::{self, Work},
     error::{Error, Result},
     experiment::{EXPERIMENT, Experiment, TaskSource},
@@ -239,6 +239,8 @@ pub fn run(
             squbed: record.squbed.clone(),
         };
         results::write_estimate(out, &estimate, &in_force)?;
+        let anomalies = anomaly::anomalies(&tasks, &videos, in_force.options.estimator)?;
+        results::write_anomalies(out, &in_force.name(), &anomalies)?;
         record.steps.push(StepRecord {
             step: format!("estimate, {preset} preset"),
             unit: "tasks".to_owned(),
@@ -252,7 +254,8 @@ pub fn run(
     record.made = crate::machine::now();
     results::write_json(&out.join("run.json"), &record)?;
     let resampling = Resampling { resamples: experiment.resamples, seed: experiment.seed };
-    let calibration = results::calibrate_folder(out, resampling, progress)?;
+    let options = CalibrateOptions { resampling, ..CalibrateOptions::default() };
+    let calibration = calibrate_folder(out, &options, progress)?;
     Ok(Outcome { out: out.clone(), calibration, record, failures })
 }
 

@@ -14,8 +14,7 @@ use squbed_report::{AccuracyMetric, Method, Outcome, ReportData, Run, Step, Verd
 use words::{correlations, preset_method, report_floors, seed_tables, tau_text};
 
 use crate::{
-    accuracy,
-    calibrate::{Parts, PointMasses, Truth},
+    calibrate::{Accuracies, Parts, PointMasses, Truth},
     demo::{DemoFile, Floor, SEEDS, SeedCalibration},
     error::Result,
     experiment::{Experiment, TaskSource},
@@ -93,7 +92,8 @@ impl Folder {
             experiment: Experiment::read_recorded(out)?,
             tasks,
             truth: results::read_truth(out)?.unwrap_or_default(),
-            accuracy: accuracy::by_task(&squbed_store::read_accuracy(out)?),
+            accuracy: Accuracies::of(&squbed_store::read_accuracy(out)?)?
+                .of_metric(&file.calibration.accuracy),
             uncertainty,
             baselines: results::read_parts(&out.join(results::BASELINES))?,
             calibration: file.calibration,
@@ -317,6 +317,10 @@ impl Folder {
             for (flag, words) in [
                 (squbed_core::Flag::Clipped, "were clipped to κ = 0 by the U correction"),
                 (squbed_core::Flag::Saturated, "are as tight as single-precision embeddings resolve"),
+                (
+                    squbed_core::Flag::NearUniform,
+                    "cannot be told from uniform ones (Rayleigh's test, p > 0.05)",
+                ),
             ] {
                 let k = groups().filter(|g| g.flags.contains(&flag)).count();
                 if k > 0 {

@@ -78,6 +78,16 @@ fn a_run_reuses_what_is_finished_and_survives_a_broken_video() {
     {
         assert!(out.join(file).exists(), "{file}");
     }
+    // Each generated video has its row, of which two alone say nothing of one another.
+    let anomalies = fs::read_to_string(out.join("default/anomalies.jsonl")).unwrap();
+    assert_eq!((anomalies.lines().count(), anomalies.matches(r#""surprise":null"#).count()), (16, 16));
+    let claimed = first.calibration.claim.tests.iter().filter(|t| t.estimate.as_deref() == Some("paper"));
+    assert_eq!(claimed.count(), 10);
+    for row in squbed::results::read_uncertainty(out, "default").unwrap().unwrap() {
+        let interval = row.interval.unwrap();
+        assert!(interval.epistemic.low < row.epistemic && interval.aleatoric.low.is_nan(), "{interval:?}");
+        assert!(row.pooled.unwrap().m == 4 && row.mutual_information.is_finite());
+    }
 
     // The same again: nothing is done twice, and every number is the same.
     let second = run(&experiment, &encoders, "test", &Silent).unwrap();

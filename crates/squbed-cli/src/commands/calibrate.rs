@@ -5,8 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 use squbed::{
-    calibrate::{Calibration, Correlation, Resampling},
+    calibrate::{
+        CalibrateOptions, Calibration, Correlation, Resampling, SubsetRule, calibrate_folder, claim::Test,
+        decision::Target,
+    },
     core::float,
+    progress::Progress,
     results::CalibrationFile,
     summary::Context,
 };
@@ -17,6 +21,27 @@ use crate::{Common, Done, output::Records, progress::Bars};
 pub(crate) struct Calibrate {
     /// Folder of the results.
     results: PathBuf,
+    /// The accuracy that stands for the others, as accuracy.jsonl names it; its first where not given.
+    #[arg(long)]
+    metric: Option<String>,
+    /// A CSV file `id,rank` with the tasks as people rank them, 1 the best; each accuracy is compared with it.
+    #[arg(long)]
+    human_ranking: Option<PathBuf>,
+    /// Tasks in the subset of lowest uncertainty, in the place of the quantile.
+    #[arg(long, conflicts_with = "subset_quantile")]
+    subset_count: Option<usize>,
+    /// Share of the tasks in the subset of lowest uncertainty; 0.25, and five tasks at least, where not given.
+    #[arg(long)]
+    subset_quantile: Option<f64>,
+    /// Pairings of a permutation test beside each p.
+    #[arg(long, default_value_t = 0)]
+    permutations: usize,
+    /// An accuracy that accepted tasks should reach: gives the total up to which further tasks may be accepted.
+    #[arg(long, allow_negative_numbers = true)]
+    target_accuracy: Option<f64>,
+    /// Largest chance of a further task that is accepted and falls short of it.
+    #[arg(long, default_value_t = 0.1)]
+    alpha: f64,
     /// Bootstrap samples of the intervals.
     #[arg(long, default_value_t = 2000)]
     resamples: usize,
@@ -32,66 +57,150 @@ pub(crate) struct Report {
 }
 
 #[derive(Serialize)]
-struct CorrelationRow {
-    estimate: String,
-    correlation: &'static str,
+struct CorrelationRow<'a> {
+    estimate: &'a str,
+    figure: Option<u8>,
+    correlation: String,
     n: usize,
     #[serde(with = "float")]
     tau: f64,
     #[serde(with = "float")]
     p: f64,
     #[serde(with = "float")]
+    p_less: f64,
+    #[serde(with = "float")]
+    p_holm: f64,
+    #[serde(with = "float")]
     ci_low: f64,
     #[serde(with = "float")]
     ci_high: f64,
 }
 
+/// Ids that a warning names.
+const NAMED: usize = 10;
+
 impl Calibrate {
     pub(crate) fn run(self, common: &Common) -> anyhow::Result<Done> {
-        let resampling = Resampling { resamples: self.resamples, seed: self.seed };
+        let subset = match (self.subset_count, self.subset_quantile) {
+            (Some(count), _) => SubsetRule::Count(count),
+            (None, Some(quantile)) => SubsetRule::Quantile(quantile),
+            (None, None) => SubsetRule::default(),
+        };
+        let options = CalibrateOptions {
+            resampling: Resampling { resamples: self.resamples, seed: self.seed },
+            metric: self.metric,
+            human_ranking: self.human_ranking,
+            subset,
+            permutations: self.permutations,
+            target: self.target_accuracy.map(|accuracy| Target { accuracy, alpha: self.alpha }),
+        };
         let bars = Bars::new(common.quiet);
-        let file = squbed::results::calibrate_folder(&self.results, resampling, &bars)?;
+        let file = calibrate_folder(&self.results, &options, &bars)?;
+        tell_unmatched(&file, &bars);
+        bars.note(&format!("subsets: {}", file.claim.subset_rule));
         let mut rows = Vec::new();
         for (name, calibration) in file.presets.iter().filter_map(|(name, c)| Some((name, c.as_ref()?))) {
             calibration.point_masses.sentences().iter().for_each(|s| bars.note(&format!("{name}: {s}")));
-            rows.extend(correlations(name, calibration));
+            rows.extend(with_truth(name, calibration));
         }
+        rows.extend(file.claim.tests.iter().map(tested));
         tell_not_computed(&file, &bars);
+        tell_acceptance(&file, &bars);
         for (name, calibration) in &file.baselines {
-            rows.extend(correlations(name, calibration));
+            rows.extend(with_truth(name, calibration));
+            rows.extend(with_accuracy(name, calibration));
         }
         Records::list(&rows)?.print(common.format)?;
         Ok(Done::Whole)
     }
 }
 
-fn correlations(estimate: &str, c: &Calibration) -> Vec<CorrelationRow> {
-    let truth = c.truth.as_ref();
-    let named: [(&'static str, Option<&Correlation>); 9] = [
-        ("aleatoric with its truth", truth.map(|t| &t.aleatoric)),
-        ("epistemic with its truth", truth.map(|t| &t.epistemic)),
-        ("aleatoric with true epistemic", truth.map(|t| &t.cross_ae)),
-        ("epistemic with true aleatoric", truth.map(|t| &t.cross_ea)),
-        ("rank-sum total with accuracy", c.total_accuracy.as_ref()),
-        ("sum total with accuracy", c.total_accuracy_sum.as_ref()),
-        ("z-score total with accuracy", c.total_accuracy_zscore.as_ref()),
-        ("aleatoric with accuracy", c.aleatoric_accuracy.as_ref()),
-        ("epistemic with accuracy", c.epistemic_accuracy.as_ref()),
+fn row<'a>(estimate: &'a str, correlation: &str, c: &Correlation) -> CorrelationRow<'a> {
+    let &Correlation { n, tau, p, ci_low, ci_high, .. } = c;
+    let (figure, p_less, p_holm) = (None, f64::NAN, f64::NAN);
+    CorrelationRow {
+        estimate,
+        figure,
+        correlation: correlation.to_owned(),
+        n,
+        tau,
+        p,
+        p_less,
+        p_holm,
+        ci_low,
+        ci_high,
+    }
+}
+
+fn tested(test: &Test) -> CorrelationRow<'_> {
+    let what = format!("{} with {}: {}", test.x, test.y, test.scope);
+    let of = row(test.estimate.as_deref().unwrap_or(""), &what, &test.correlation);
+    CorrelationRow { figure: Some(test.figure), p_less: test.p_less, p_holm: test.p_holm, ..of }
+}
+
+fn with_truth<'a>(estimate: &'a str, c: &Calibration) -> Vec<CorrelationRow<'a>> {
+    let Some(truth) = &c.truth else { return Vec::new() };
+    vec![
+        row(estimate, "aleatoric with its truth", &truth.aleatoric),
+        row(estimate, "epistemic with its truth", &truth.epistemic),
+        row(estimate, "aleatoric with true epistemic", &truth.cross_ae),
+        row(estimate, "epistemic with true aleatoric", &truth.cross_ea),
+    ]
+}
+
+fn with_accuracy<'a>(estimate: &'a str, c: &Calibration) -> Vec<CorrelationRow<'a>> {
+    let named = [
+        ("rank-sum total with accuracy", &c.total_accuracy),
+        ("sum total with accuracy", &c.total_accuracy_sum),
+        ("z-score total with accuracy", &c.total_accuracy_zscore),
+        ("aleatoric with accuracy", &c.aleatoric_accuracy),
+        ("epistemic with accuracy", &c.epistemic_accuracy),
     ];
-    named
-        .into_iter()
-        .filter_map(|(correlation, c)| {
-            c.map(|&Correlation { n, tau, p, ci_low, ci_high, .. }| CorrelationRow {
-                estimate: estimate.to_owned(),
-                correlation,
-                n,
-                tau,
-                p,
-                ci_low,
-                ci_high,
-            })
-        })
-        .collect()
+    named.into_iter().filter_map(|(what, c)| Some(row(estimate, what, c.as_ref()?))).collect()
+}
+
+/// Says which ids do not match, a few of them by name; `calibration.json` has all.
+fn tell_unmatched(file: &CalibrationFile, bars: &Bars) {
+    let list = |ids: &[String]| {
+        let more = if ids.len() > NAMED { ", …" } else { "" };
+        format!("{}{more}", ids[..ids.len().min(NAMED)].join(", "))
+    };
+    if file.claim.metrics.is_empty() {
+        bars.warn("no task has an accuracy; `squbed score` compares videos with their ground truths");
+    }
+    for (metric, ids) in &file.claim.unmatched {
+        for (ids, what) in [
+            (&ids.without_accuracy, "have no accuracy"),
+            (&ids.undefined, "have an accuracy that is no number"),
+            (&ids.without_estimate, "have an accuracy and no estimate"),
+        ] {
+            if !ids.is_empty() {
+                bars.warn(&format!("{metric}: {} task(s) {what}: {}", ids.len(), list(ids)));
+            }
+        }
+    }
+    if let Some(ranking) = file.claim.human_ranking.as_ref().filter(|r| !r.unknown_ids.is_empty()) {
+        let ids = &ranking.unknown_ids;
+        bars.warn(&format!("{}: {} id(s) are no task here: {}", ranking.file, ids.len(), list(ids)));
+    }
+}
+
+/// Says what may be accepted, where that was asked for.
+fn tell_acceptance(file: &CalibrationFile, bars: &Bars) {
+    for (estimate, metrics) in &file.claim.by_metric {
+        for (metric, analysis) in metrics {
+            for (total, a) in &analysis.acceptance {
+                bars.note(&format!(
+                    "{estimate}: accept where the total ({total}) is at most {:.2}: {} of {} tasks, {} of them below \
+                     {metric} {}; a further task is accepted and falls short with a chance of at most {}",
+                    a.threshold, a.accepted, a.n, a.short, a.target.accuracy, a.target.alpha
+                ));
+            }
+            if let Some(why) = analysis.not_computed.get("acceptance") {
+                bars.warn(&format!("{estimate}: no threshold for {metric}: {why}"));
+            }
+        }
+    }
 }
 
 /// Says what could not be computed, and why.

@@ -6,9 +6,10 @@ use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 use squbed::{
+    anomaly,
     calibrate::{Parts, PointMasses},
     core::{Flag, GroupFit, TaskUncertainty, float},
-    embed,
+    embed, interval,
     method::{self, MethodOptions, Preset, Projection},
     models::ModelStore,
     results::{self, MethodInForce},
@@ -63,6 +64,12 @@ pub(crate) struct Estimate {
     /// Project on the basis that an earlier estimate stored, its basis.safetensors.
     #[arg(long, conflicts_with_all = ["projection", "components"])]
     basis: Option<PathBuf>,
+    /// Intervals by so many resamples of the hierarchical bootstrap, in the place of the jackknife.
+    #[arg(long)]
+    bootstrap: Option<usize>,
+    /// Seed of the bootstrap.
+    #[arg(long, default_value_t = 1, requires = "bootstrap")]
+    seed: u64,
 }
 
 #[derive(Serialize)]
@@ -74,6 +81,11 @@ struct UncertaintyRow<'a> {
     epistemic: f64,
     #[serde(with = "float")]
     total: f64,
+    /// Ends of the total's 95 % interval.
+    #[serde(with = "float")]
+    total_low: f64,
+    #[serde(with = "float")]
+    total_high: f64,
     latents_left_out: usize,
     /// What a reader of the numbers has to know of the fits; a table leaves the column out where there is nothing.
     flags: Vec<String>,
@@ -88,6 +100,7 @@ fn flags(task: &TaskUncertainty) -> Vec<String> {
         (Flag::Uniform, "uniform"),
         (Flag::Clipped, "clipped"),
         (Flag::Saturated, "saturated"),
+        (Flag::NearUniform, "near_uniform"),
     ] {
         if has(&task.prompts, flag) {
             flags.push(format!("prompts {name}"));
@@ -156,7 +169,11 @@ impl Estimate {
         if embedded.is_empty() {
             return Ok(nothing("estimated", &failures, &input.out));
         }
-        let estimate = method::estimate(&embedded, &options, &device)?;
+        let mut estimate = method::estimate(&embedded, &options, &device)?;
+        if let Some(resamples) = self.bootstrap {
+            let estimator = options.estimator;
+            interval::bootstrap(&mut estimate, &embedded, estimator, resamples, self.seed, &device)?;
+        }
         let in_force = MethodInForce {
             preset: self.preset,
             options,
@@ -166,6 +183,8 @@ impl Estimate {
             squbed: env!("CARGO_PKG_VERSION").to_owned(),
         };
         results::write_estimate(&input.out, &estimate, &in_force)?;
+        let anomalies = anomaly::anomalies(&tasks, &videos, in_force.options.estimator)?;
+        results::write_anomalies(&input.out, &in_force.name(), &anomalies)?;
         squbed::store::write_tasks(&input.out.join("tasks.jsonl"), &tasks).map_err(squbed::Error::from)?;
         results::carry_truth(&input.tasks, &tasks, &input.out)?;
         results::forget_calibration(&input.out)?;
@@ -181,6 +200,8 @@ impl Estimate {
                 aleatoric: t.aleatoric,
                 epistemic: t.epistemic,
                 total: t.total,
+                total_low: t.interval.as_ref().map_or(f64::NAN, |i| i.total.low),
+                total_high: t.interval.as_ref().map_or(f64::NAN, |i| i.total.high),
                 latents_left_out: t.latents_left_out,
                 flags: flags(t),
             })

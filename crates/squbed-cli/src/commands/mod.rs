@@ -8,6 +8,7 @@ pub(crate) mod embed;
 pub(crate) mod estimate;
 pub(crate) mod models;
 pub(crate) mod pair;
+pub(crate) mod plan;
 pub(crate) mod probe;
 pub(crate) mod run;
 pub(crate) mod score;

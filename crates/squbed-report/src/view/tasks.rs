@@ -295,6 +295,9 @@ fn flag(flag: Flag) -> (&'static str, &'static str) {
         }
         Flag::Clipped => ("clipped", "the corrected mean resultant length would be negative and counts as 0"),
         Flag::Saturated => ("saturated", "the spread is below what f32 embeddings resolve"),
+        Flag::NearUniform => {
+            ("near uniform", "Rayleigh's test does not tell it from a uniform group (p > 0.05)")
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! | file | row |
 //! | --- | --- |
 //! | `uncertainty.jsonl` | a [`TaskUncertainty`] |
-//! | `uncertainty.parquet` | the same: the task's numbers, the prompts' fit as `prompts_…`, and `videos`, a list of structs with one fit a latent prompt; the options in force as JSON in the metadata under `squbed.method` |
+//! | `uncertainty.parquet` | the same: the task's numbers, its intervals as `interval_…`, the prompts' fit as `prompts_…`, and `videos`, a list of structs with one fit a latent prompt; the options in force as JSON in the metadata under `squbed.method` |
 //! | `accuracy.jsonl` | an [`AccuracyScore`] |
 //! | `truth.jsonl` | a [`TruthRow`] |
 //!

@@ -9,7 +9,7 @@ use parquet::{
     basic::{Compression, ZstdLevel},
     file::{metadata::KeyValue, properties::WriterProperties},
 };
-use squbed_core::{Flag, GroupFit, TaskUncertainty};
+use squbed_core::{Flag, GroupFit, Interval, Intervals, TaskUncertainty};
 
 use crate::{
     atomic::write_atomic_with,
@@ -49,21 +49,48 @@ pub(super) fn read_method(path: &Path) -> Result<serde_json::Value> {
 /// A column's name and how a row fills it.
 type Column<Row, Cell> = (&'static str, fn(&Row) -> Cell);
 
+/// How an interval is taken from those of a task.
+type OfIntervals = fn(&Intervals) -> &Interval;
+
+/// The intervals by the names of their columns.
+const INTERVALS: [(&str, OfIntervals); 5] = [
+    ("aleatoric", |i| &i.aleatoric),
+    ("epistemic", |i| &i.epistemic),
+    ("total", |i| &i.total),
+    ("pooled", |i| &i.pooled),
+    ("mutual_information", |i| &i.mutual_information),
+];
+
+const ENDS: [Column<Interval, f64>; 3] =
+    [("low", |i| i.low), ("high", |i| i.high), ("standard_error", |i| i.standard_error)];
+
 fn to_batch(rows: &[TaskUncertainty]) -> Result<RecordBatch, ArrowError> {
     let mut columns: Vec<(Field, ArrayRef)> = Vec::new();
     let ids = StringArray::from_iter_values(rows.iter().map(|row| &row.id));
     columns.push((Field::new("id", DataType::Utf8, false), Arc::new(ids)));
-    let numbers: [Column<TaskUncertainty, f64>; 5] = [
+    let numbers: [Column<TaskUncertainty, f64>; 7] = [
         ("aleatoric", |row| row.aleatoric),
         ("epistemic", |row| row.epistemic),
         ("total", |row| row.total),
         ("epistemic_median", |row| row.epistemic_median),
         ("epistemic_max", |row| row.epistemic_max),
+        ("pooled_entropy", |row| row.pooled.as_ref().map_or(f64::NAN, |fit| fit.entropy)),
+        ("mutual_information", |row| row.mutual_information),
     ];
     for (name, number) in numbers {
         let array: Float64Array = rows.iter().map(|row| defined(number(row))).collect();
         columns.push((Field::new(name, DataType::Float64, true), Arc::new(array)));
     }
+    for (name, interval) in INTERVALS {
+        for (end, number) in ENDS {
+            let of = |row: &TaskUncertainty| defined(number(interval(row.interval.as_ref()?)));
+            let array: Float64Array = rows.iter().map(of).collect();
+            let name = format!("interval_{name}_{end}");
+            columns.push((Field::new(name, DataType::Float64, true), Arc::new(array)));
+        }
+    }
+    let methods: StringArray = rows.iter().map(|row| Some(&row.interval.as_ref()?.method)).collect();
+    columns.push((Field::new("interval_method", DataType::Utf8, true), Arc::new(methods)));
     let counts: [Column<TaskUncertainty, usize>; 2] =
         [("worst_latent", |row| row.worst_latent), ("latents_left_out", |row| row.latents_left_out)];
     for (name, count) in counts {
@@ -94,12 +121,13 @@ fn fits<'a>(fits: impl Iterator<Item = &'a GroupFit> + Clone) -> Result<StructAr
         let array = Int64Array::from_iter_values(fits.clone().map(|fit| count(fit) as i64));
         columns.push((Arc::new(Field::new(name, DataType::Int64, false)), Arc::new(array)));
     }
-    let numbers: [Column<GroupFit, f64>; 5] = [
+    let numbers: [Column<GroupFit, f64>; 6] = [
         ("rbar", |fit| fit.rbar),
         ("one_minus_rbar", |fit| fit.one_minus_rbar),
         ("kappa", |fit| fit.kappa),
         ("entropy", |fit| fit.entropy),
         ("relative_entropy", |fit| fit.relative_entropy),
+        ("rayleigh_p", |fit| fit.rayleigh_p),
     ];
     for (name, number) in numbers {
         let array: Float64Array = fits.clone().map(|fit| defined(number(fit))).collect();
@@ -119,5 +147,6 @@ fn flag_name(flag: &Flag) -> &'static str {
         Flag::Uniform => "uniform",
         Flag::Clipped => "clipped",
         Flag::Saturated => "saturated",
+        Flag::NearUniform => "near_uniform",
     }
 }

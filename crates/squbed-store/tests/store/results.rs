@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use squbed_core::{AccuracyScore, Flag, GroupFit, TaskUncertainty};
+use squbed_core::{AccuracyScore, Flag, GroupFit, Interval, Intervals, TaskUncertainty};
 use squbed_store::{
     TruthRow, read_accuracy, read_method, read_truth, read_uncertainty, write_accuracy, write_truth,
     write_uncertainty,
@@ -20,8 +20,13 @@ fn fit(kappa: f64, flags: &[Flag]) -> GroupFit {
         kappa,
         entropy,
         relative_entropy: entropy - 3.0,
+        rayleigh_p: 1e-200,
         flags: flags.to_vec(),
     }
+}
+
+fn interval(low: f64) -> Interval {
+    Interval { low, high: low + 1.0, standard_error: 0.25 }
 }
 
 pub(crate) fn rows() -> Vec<TaskUncertainty> {
@@ -36,6 +41,18 @@ pub(crate) fn rows() -> Vec<TaskUncertainty> {
         prompts: fit(3.5, &[]),
         videos,
         latents_left_out: 2,
+        pooled: Some(fit(0.5, &[Flag::NearUniform])),
+        mutual_information: 3.25,
+        interval: Some(Intervals {
+            level: 0.95,
+            method: "jackknife".into(),
+            aleatoric: interval(-2.0),
+            epistemic: interval(f64::NEG_INFINITY),
+            total: interval(0.1 + 0.2),
+            pooled: interval(1e-3),
+            mutual_information: interval(7.0),
+            epistemic_error_of_videos: 0.5,
+        }),
     };
     vec![
         row(
@@ -58,6 +75,21 @@ fn uncertainties_survive_with_full_precision() {
     assert_eq!(read_method(&dir).unwrap(), method);
     let text = fs::read_to_string(dir.join("uncertainty.jsonl")).unwrap();
     assert!(text.contains(r#""epistemic_max":"-inf""#), "{text}");
+}
+
+/// Rows of the first version, which had no pooled fit, no interval and no test of uniformity.
+#[test]
+fn older_rows_are_read() {
+    let home = tempfile::tempdir().unwrap();
+    let mut row = serde_json::to_value(&rows()[0]).unwrap();
+    for key in ["pooled", "mutual_information", "interval"] {
+        row.as_object_mut().unwrap().remove(key).unwrap();
+    }
+    row["prompts"].as_object_mut().unwrap().remove("rayleigh_p").unwrap();
+    fs::write(home.path().join("uncertainty.jsonl"), format!("{row}\n")).unwrap();
+    let read = read_uncertainty(home.path()).unwrap().remove(0);
+    assert!(read.pooled.is_none() && read.interval.is_none() && read.mutual_information.is_nan());
+    assert!(read.prompts.rayleigh_p.is_nan() && read.videos == rows()[0].videos);
 }
 
 #[test]

@@ -1,38 +1,35 @@
 //! Does uncertainty predict accuracy, and does it follow the truth where the truth is known?
+//!
+//! [`calibrate()`] correlates one set of estimates with truth and accuracy; [`claim`] tests the paper's claim, figure by
+//! figure, for every accuracy; [`decision`] says what the uncertainty is good for; [`folder`] does all of it for a results'
+//! folder.
+
+mod accuracies;
+pub mod claim;
+mod correlation;
+pub mod decision;
+mod error;
+pub mod folder;
+mod parts;
+mod ranking;
+mod subset;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use squbed_core::{TaskUncertainty, float};
-use squbed_stats::{Alternative, KendallMethod};
+
+pub use accuracies::Accuracies;
+pub use correlation::{
+    Correlation, LEAST_RESAMPLED, LEVEL, Resampling, correlate, correlate_given, interval,
+};
+pub use error::CalibrateError;
+pub use folder::{CalibrateOptions, calibrate_folder};
+pub use parts::{Parts, PointMasses, rank_sum, zscore_sum};
+pub use ranking::HumanRanking;
+pub use subset::SubsetRule;
 
 use crate::error::{Error, Result};
-
-/// A rank correlation over tasks with its p-value and interval.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Correlation {
-    /// Tasks.
-    pub n: usize,
-    /// Kendall's τ-b; NaN (`null`) where it is undefined.
-    #[serde(with = "float")]
-    pub tau: f64,
-    /// Two-sided p, exact where there are no ties and few tasks.
-    #[serde(with = "float")]
-    pub p: f64,
-    /// `exact` or `asymptotic`; `none` where τ is undefined.
-    pub p_method: String,
-    /// Lower end of the 95 % interval; NaN (`null`) where there is none.
-    #[serde(with = "float")]
-    pub ci_low: f64,
-    /// Upper end.
-    #[serde(with = "float")]
-    pub ci_high: f64,
-    /// How the interval was made, or why there is none.
-    pub ci_method: String,
-    /// Why τ is undefined, where it is.
-    #[serde(default)]
-    pub undefined: Option<String>,
-}
+use parts::add;
 
 /// What is known of a task of the closed world.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,162 +79,6 @@ pub struct Calibration {
     pub point_masses: PointMasses,
 }
 
-/// Point masses among an estimate's groups: samples that are all the same, whose entropy is −∞. They end
-/// nothing: ranks take −∞ as the least value, and means leave it out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PointMasses {
-    /// Latent prompts whose videos are all the same, left out of their tasks' means.
-    pub latents_left_out: usize,
-    /// Tasks whose latent prompts are all the same: their aleatoric part is −∞.
-    pub aleatoric: usize,
-    /// Tasks of which every latent prompt's videos are all the same: their epistemic part is −∞.
-    pub epistemic: usize,
-}
-
-impl PointMasses {
-    /// Those of an estimate.
-    pub fn of(parts: &[Parts]) -> Self {
-        let infinite = |f: fn(&Parts) -> f64| parts.iter().filter(|p| f(p) == f64::NEG_INFINITY).count();
-        Self {
-            latents_left_out: parts.iter().map(|p| p.latents_left_out).sum(),
-            aleatoric: infinite(|p| p.aleatoric),
-            epistemic: infinite(|p| p.epistemic),
-        }
-    }
-
-    /// What a reader has to know of them, one sentence each; none where there are none.
-    pub fn sentences(&self) -> Vec<String> {
-        let said = [
-            (
-                self.latents_left_out,
-                "latent prompt(s) have videos that are all the same (h = −∞) and are left out of their tasks' means",
-            ),
-            (self.aleatoric, "task(s) have latent prompts that are all the same: aleatoric and total are −∞"),
-            (self.epistemic, "task(s) have no latent prompt whose videos differ: epistemic and total are −∞"),
-        ];
-        said.into_iter().filter(|(k, _)| *k > 0).map(|(k, what)| format!("{k} {what}")).collect()
-    }
-}
-
-/// One pair of numbers a task, from whatever estimator.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Parts {
-    /// The task.
-    pub id: String,
-    /// Aleatoric estimate.
-    pub aleatoric: f64,
-    /// Epistemic estimate.
-    pub epistemic: f64,
-    /// Latent prompts whose videos are all the same, left out of the epistemic estimate.
-    pub latents_left_out: usize,
-}
-
-impl From<&TaskUncertainty> for Parts {
-    fn from(task: &TaskUncertainty) -> Self {
-        Self {
-            id: task.id.clone(),
-            aleatoric: task.aleatoric,
-            epistemic: task.epistemic,
-            latents_left_out: task.latents_left_out,
-        }
-    }
-}
-
-/// How intervals are made.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Resampling {
-    /// Bootstrap samples of the tasks.
-    pub resamples: usize,
-    /// Seed of the resampling.
-    pub seed: u64,
-}
-
-impl Default for Resampling {
-    fn default() -> Self {
-        Self { resamples: 2000, seed: 0 }
-    }
-}
-
-/// Level of every interval.
-pub const LEVEL: f64 = 0.95;
-
-/// Fewest rows that are resampled: of fewer, a few orders are all that can be drawn, and the percentiles
-/// of their τ's are no interval.
-pub const LEAST_RESAMPLED: usize = 5;
-
-/// The percentile-bootstrap interval of τ-b over rows, and how it was made; both ends are NaN, and the
-/// reason stands in its place, where there are fewer than [`LEAST_RESAMPLED`] rows or a column is constant.
-pub fn interval(x: &[f64], y: &[f64], resampling: Resampling) -> Result<(f64, f64, String)> {
-    let none = |why: String| Ok((f64::NAN, f64::NAN, format!("none: {why}")));
-    if x.len() < LEAST_RESAMPLED {
-        return none(format!(
-            "{} rows are too few to resample, at least {LEAST_RESAMPLED} are needed",
-            x.len()
-        ));
-    }
-    if squbed_stats::tau_b(x, y).is_nan() {
-        return none(CONSTANT.to_owned());
-    }
-    let i = squbed_stats::bootstrap_kendall(x, y, LEVEL, resampling.resamples, resampling.seed)?;
-    // As for a perfect τ, which every resample repeats.
-    if i.high - i.low < 1e-9 {
-        return none("all resamples have the same τ, so that they show no spread".to_owned());
-    }
-    // Those that are constant in a column have no τ and are left out; their number differs from pair to pair.
-    let how = format!("{}, {} resamples, {} %", i.method, resampling.resamples, i.level * 100.0);
-    Ok((i.low, i.high, how))
-}
-
-const CONSTANT: &str = "all values of one side are the same";
-
-/// τ-b of two columns, two-sided, with its [`interval`]. Fewer than two rows, and a constant column, give an
-/// undefined τ with its reason.
-pub fn correlate(x: &[f64], y: &[f64], resampling: Resampling) -> Result<Correlation> {
-    let n = x.len();
-    let undefined = |why: String| Correlation {
-        n,
-        tau: f64::NAN,
-        p: f64::NAN,
-        p_method: "none".to_owned(),
-        ci_low: f64::NAN,
-        ci_high: f64::NAN,
-        ci_method: format!("none: {why}"),
-        undefined: Some(why),
-    };
-    if n < 2 {
-        return Ok(undefined(format!("{n} task(s) are too few to correlate, at least 2 are needed")));
-    }
-    let kendall = squbed_stats::kendall(x, y, Alternative::TwoSided, KendallMethod::Auto)?;
-    if kendall.tau.is_nan() {
-        return Ok(undefined(CONSTANT.to_owned()));
-    }
-    let (ci_low, ci_high, ci_method) = interval(x, y, resampling)?;
-    Ok(Correlation {
-        n: kendall.n,
-        tau: kendall.tau,
-        p: kendall.p,
-        p_method: kendall.method.to_string(),
-        ci_low,
-        ci_high,
-        ci_method,
-        undefined: None,
-    })
-}
-
-/// Totals that put both parts on one scale: the sum of their average ranks.
-pub fn rank_sum(aleatoric: &[f64], epistemic: &[f64]) -> Vec<f64> {
-    add(&squbed_stats::ranks(aleatoric), &squbed_stats::ranks(epistemic))
-}
-
-/// The sum of their z-scores.
-pub fn zscore_sum(aleatoric: &[f64], epistemic: &[f64]) -> Vec<f64> {
-    add(&squbed_stats::z_scores(aleatoric), &squbed_stats::z_scores(epistemic))
-}
-
-fn add(x: &[f64], y: &[f64]) -> Vec<f64> {
-    x.iter().zip(y).map(|(x, y)| x + y).collect()
-}
-
 /// Every correlation of `parts`. Tasks marked `confidently_wrong` in `truth` are left out; tasks without
 /// an accuracy are left out of the correlations with accuracy. What too few tasks leave undefined is NaN
 /// with its reason.
@@ -281,7 +122,7 @@ pub fn calibrate(
     };
 
     let scored: BTreeSet<usize> =
-        (0..kept.len()).filter(|&i| accuracy.get(&kept[i].0.id).is_some_and(|a| a.is_finite())).collect();
+        (0..kept.len()).filter(|&i| accuracy.get(&kept[i].0.id).is_some_and(|a| !a.is_nan())).collect();
     let values: Vec<f64> = scored.iter().map(|&i| accuracy[&kept[i].0.id]).collect();
     // Totals are ranked among the tasks that have an accuracy, so that both columns speak of one set.
     let pick = |x: &[f64]| -> Vec<f64> { scored.iter().map(|&i| x[i]).collect() };

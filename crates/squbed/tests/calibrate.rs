@@ -1,0 +1,441 @@
+//! A results' folder from outside: the claim's tests, the curves, what is kept and what is refused.
+
+use std::{collections::BTreeMap, fs, path::Path, sync::Mutex};
+
+use serde_json::{Value, json};
+use squbed::{
+    calibrate::{CalibrateOptions, SubsetRule, calibrate_folder, claim::Test, decision::Target},
+    progress::{Progress, Silent},
+    results::CalibrationFile,
+};
+
+/// A task's row of `uncertainty.jsonl`.
+fn row(id: &str, aleatoric: f64, epistemic: f64) -> Value {
+    let fit = |dim: usize, entropy: f64| {
+        json!({"m": 4, "dim": dim, "rbar": 0.5, "one_minus_rbar": 0.5, "kappa": 9.0, "entropy": number(entropy),
+               "relative_entropy": -1.0, "rayleigh_p": 0.001, "flags": []})
+    };
+    json!({
+        "id": id, "aleatoric": number(aleatoric), "epistemic": number(epistemic),
+        "total": number(aleatoric + epistemic), "epistemic_median": 0.0, "epistemic_max": 0.0, "worst_latent": 0,
+        "prompts": fit(384, aleatoric), "videos": [fit(512, epistemic)], "latents_left_out": 0,
+        "pooled": fit(512, epistemic + 2.0), "mutual_information": 2.0, "interval": null,
+    })
+}
+
+fn number(x: f64) -> Value {
+    match x {
+        f64::INFINITY => "inf".into(),
+        f64::NEG_INFINITY => "-inf".into(),
+        x if x.is_nan() => Value::Null,
+        x => x.into(),
+    }
+}
+
+fn write_lines(path: &Path, rows: &[Value]) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, rows.iter().map(|row| format!("{row}\n")).collect::<String>()).unwrap();
+}
+
+fn encoder(name: &str) -> Value {
+    json!({"name": name, "weights_sha256": "", "preprocessing": "p/1", "sampling": "", "head": "embedding",
+           "dtype": "f32", "dim": 512})
+}
+
+fn method() -> Value {
+    json!({"preset": "default", "options": {"estimator": "u", "projection": {"basis": "none"}}, "components": null,
+           "text_encoder": encoder("text"), "video_encoder": encoder("video"), "squbed": "0.1.0"})
+}
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    /// Tasks t0, t1, … with these parts, and accuracies by metric.
+    fn new(parts: &[(f64, f64)], accuracies: &[(&str, &[f64])]) -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        let rows: Vec<Value> =
+            parts.iter().enumerate().map(|(i, (a, e))| row(&format!("t{i}"), *a, *e)).collect();
+        folder.estimate(&rows);
+        let mut scores = Vec::new();
+        for (metric, values) in accuracies {
+            scores.extend(values.iter().enumerate().map(|(i, value)| {
+                json!({"id": format!("t{i}"), "metric": metric, "value": number(*value), "videos": 16})
+            }));
+        }
+        write_lines(&folder.path().join("accuracy.jsonl"), &scores);
+        folder
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn estimate(&self, rows: &[Value]) {
+        write_lines(&self.path().join("default/uncertainty.jsonl"), rows);
+        fs::write(self.path().join("default/method.json"), method().to_string()).unwrap();
+    }
+
+    fn calibrate(&self, options: &CalibrateOptions) -> squbed::Result<CalibrationFile> {
+        calibrate_folder(self.path(), options, &Silent)
+    }
+
+    fn refused(&self) -> String {
+        let error = self.calibrate(&quick()).unwrap_err();
+        assert!(error.hint().is_some(), "{error}");
+        error.to_string()
+    }
+
+    fn written(&self) -> Value {
+        serde_json::from_str(&fs::read_to_string(self.path().join("calibration.json")).unwrap()).unwrap()
+    }
+
+    fn lines(&self, file: &str) -> Vec<Value> {
+        let text = fs::read_to_string(self.path().join(file)).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+fn quick() -> CalibrateOptions {
+    let mut options = CalibrateOptions::default();
+    options.resampling.resamples = 200;
+    options
+}
+
+/// Values of which each follows the other's order but for some.
+fn mixed(n: usize, step: usize) -> Vec<f64> {
+    (0..n).map(|i| (i * step % n) as f64).collect()
+}
+
+fn test<'a>(file: &'a CalibrationFile, x: &str, scope: &str) -> &'a Test {
+    let scoped = |t: &Test| t.scope == scope || t.scope.contains(&format!("{scope} un"));
+    let found: Vec<&Test> = file.claim.tests.iter().filter(|t| t.x == x && scoped(t)).collect();
+    assert_eq!(found.len(), 1, "{x}, {scope}: {:?}", file.claim.tests);
+    found[0]
+}
+
+fn sample() -> Folder {
+    let parts: Vec<(f64, f64)> =
+        mixed(30, 7).into_iter().zip(mixed(30, 11)).map(|(a, e)| (a - 800.0, e / 10.0 - 1080.0)).collect();
+    let ssim: Vec<f64> = parts.iter().map(|(a, e)| -(a + 800.0) - 20.0 * (e + 1080.0)).collect();
+    let psnr: Vec<f64> = mixed(30, 13);
+    Folder::new(&parts, &[("ssim", &ssim), ("psnr", &psnr)])
+}
+
+/// The paper's Figure 3: S of each accuracy with the ranking of ten tasks, its τ and its p.
+#[test]
+fn figure_3_as_the_paper_has_it() {
+    let names = ["SSIM", "PSNR", "-LPIPS", "CLIP"];
+    let columns: Vec<Vec<f64>> = [-11_i64, 1, -7, -29]
+        .into_iter()
+        .map(|s| {
+            let mut discordant = ((45 - s) / 2) as usize;
+            let mut order = Vec::new();
+            for i in 0..10_usize {
+                let back = discordant.min(i);
+                discordant -= back;
+                order.insert(i - back, i as f64);
+            }
+            order
+        })
+        .collect();
+    let accuracies: Vec<(&str, &[f64])> = names.into_iter().zip(columns.iter().map(Vec::as_slice)).collect();
+    let parts: Vec<(f64, f64)> = (0..10).map(|i| (f64::from(i), f64::from(i * 3 % 10))).collect();
+    let folder = Folder::new(&parts, &accuracies);
+    let ranking = folder.path().join("human.csv");
+    let rows: String = (0..10).map(|i| format!("t{i},{}\n", i + 1)).collect();
+    fs::write(&ranking, format!("id,rank\n{rows}")).unwrap();
+    let options = CalibrateOptions { human_ranking: Some(ranking.clone()), permutations: 500, ..quick() };
+    let file = folder.calibrate(&options).unwrap();
+    let tests: Vec<&Test> = file.claim.tests.iter().filter(|t| t.figure == 3).collect();
+    for (test, (name, tau, p)) in tests.iter().zip([
+        ("SSIM", -0.244, 0.381),
+        ("PSNR", 0.022, 1.0),
+        ("-LPIPS", -0.156, 0.601),
+        ("CLIP", -0.644, 0.009),
+    ]) {
+        assert_eq!((test.x.as_str(), test.y.as_str(), test.correlation.n), (name, "human_ranking", 10));
+        assert_eq!(test.correlation.p_method, "exact");
+        assert!((test.correlation.tau - tau).abs() < 5.001e-4 && (test.correlation.p - p).abs() < 5.001e-4);
+        assert!((test.p_permutation.unwrap() - p).abs() < 0.1, "{test:?}");
+    }
+    // Of the four CLIP alone remains; one-sided p is half of the two-sided one, p and 1 − p overlap in one point.
+    let clip = tests[3];
+    assert!((clip.p_holm - 4.0 * clip.correlation.p).abs() < 1e-12 && clip.p_holm < 0.05);
+    assert!(tests[..3].iter().all(|t| t.p_holm > 0.9));
+    assert!((clip.p_less * 2.0 - clip.correlation.p).abs() < 1e-12 && clip.p_less + clip.p_greater > 1.0);
+    assert!(file.claim.human_ranking.as_ref().unwrap().unknown_ids.is_empty());
+
+    // Ids that are no task are listed; of none that is one, nothing can be said.
+    fs::write(&ranking, "id,rank\nt1,1\nt2,2\nelsewhere,3\n").unwrap();
+    let file = folder.calibrate(&options).unwrap();
+    assert_eq!(file.claim.human_ranking.unwrap().unknown_ids, ["elsewhere"]);
+    fs::write(&ranking, "id,rank\nx,1\ny,2\n").unwrap();
+    let error = folder.calibrate(&options).unwrap_err();
+    assert!(
+        error.to_string().contains("none of the 2 id(s)") && error.to_string().contains("x, y"),
+        "{error}"
+    );
+    assert!(error.hint().unwrap().contains("tasks.jsonl"));
+}
+
+#[test]
+fn figures_4_and_5_their_family_and_the_curves() {
+    let folder = sample();
+    let options = CalibrateOptions { subset: SubsetRule::Count(8), ..quick() };
+    let file = folder.calibrate(&options).unwrap();
+    assert_eq!(
+        (file.accuracy.as_str(), &file.claim.metrics),
+        ("ssim", &vec!["ssim".to_owned(), "psnr".into()])
+    );
+    // Four totals, and two parts on the subset, on all tasks and with the other held fixed, for two accuracies.
+    assert_eq!(file.claim.tests.len(), 2 * (4 + 6));
+    let p: Vec<f64> = file.claim.tests.iter().map(|t| t.correlation.p).collect();
+    let holm = squbed::stats::holm(&p).unwrap();
+    assert!(file.claim.tests.iter().zip(&holm).all(|(t, holm)| t.p_holm == *holm));
+    assert!(file.claim.families.contains("Holm") && file.claim.subset_rule.starts_with("the 8 tasks"));
+
+    let ssim = CalibrationFile {
+        claim: squbed::calibrate::folder::Claim {
+            tests: file.claim.tests.iter().filter(|t| t.metric == "ssim").cloned().collect(),
+            ..file.claim.clone()
+        },
+        ..file.clone()
+    };
+    let subset = test(&ssim, "aleatoric", "lowest epistemic");
+    let whole = test(&ssim, "aleatoric", "all tasks, epistemic");
+    assert_eq!((subset.figure, subset.correlation.n, whole.correlation.n), (5, 8, 30));
+    // What the other part adds is noise to this one: with it held fixed, τ is the stronger.
+    assert!(whole.correlation.tau < test(&ssim, "aleatoric", "all tasks").correlation.tau);
+    assert!((2.0 * whole.p_less / whole.correlation.p - 1.0).abs() < 1e-12);
+    assert!(
+        whole.correlation.ci_low < whole.correlation.tau && whole.correlation.tau < whole.correlation.ci_high
+    );
+    // The primary metric's total is the one of old.
+    let primary = file.presets["default"].as_ref().unwrap();
+    assert_eq!(
+        primary.total_accuracy_sum.as_ref().unwrap(),
+        &test(&ssim, "total_sum", "all tasks").correlation
+    );
+    assert_eq!(
+        primary.total_accuracy.as_ref().unwrap(),
+        &test(&ssim, "total_rank_sum", "all tasks").correlation
+    );
+
+    // Every threshold, the last one being all tasks; at eight tasks what the test says.
+    let curve: Vec<Value> = folder
+        .lines("subset_curves.jsonl")
+        .into_iter()
+        .filter(|p| p["metric"] == "ssim" && p["part"] == "aleatoric")
+        .collect();
+    assert_eq!(curve.len(), 29);
+    let at = |n: usize| curve.iter().find(|p| p["n"] == n).unwrap();
+    assert_eq!(at(8)["tau"].as_f64(), Some(subset.correlation.tau));
+    assert_eq!(at(8)["p"].as_f64(), Some(subset.correlation.p));
+    assert!(at(30)["by"] == "epistemic" && at(30)["threshold"].as_f64().unwrap() > -1080.0);
+
+    // Contributions and coverage; the sum follows the part of the larger range.
+    let analysis = &file.claim.by_metric["default"]["ssim"];
+    let share = &analysis.contributions["sum"];
+    assert!(share.share_aleatoric > 0.9 && share.share_epistemic < 0.1, "{share:?}");
+    assert!((analysis.contributions["rank_sum"].share_aleatoric - 0.5).abs() < 0.2);
+    assert!(analysis.risk_coverage["rank_sum"].gain > 0.5);
+    assert_eq!(folder.lines("risk_coverage.jsonl").len(), 2 * 4 * 30);
+    // What was written is read back.
+    let back: CalibrationFile = serde_json::from_value(folder.written()).unwrap();
+    assert_eq!(serde_json::to_value(&back.claim).unwrap(), serde_json::to_value(&file.claim).unwrap());
+
+    let other = CalibrateOptions { metric: Some("psnr".to_owned()), ..quick() };
+    assert_eq!(folder.calibrate(&other).unwrap().accuracy, "psnr");
+    let unknown = CalibrateOptions { metric: Some("fvd".to_owned()), ..quick() };
+    assert!(folder.calibrate(&unknown).unwrap_err().to_string().contains("it has: ssim, psnr"));
+    for subset in [SubsetRule::Count(1), SubsetRule::Quantile(1.5)] {
+        let options = CalibrateOptions { subset, ..quick() };
+        assert!(folder.calibrate(&options).unwrap_err().to_string().contains("a subset of"));
+    }
+}
+
+#[test]
+fn a_wanted_accuracy_gives_a_threshold_or_the_reason_why_not() {
+    let folder = sample();
+    let wanted = |alpha| CalibrateOptions { target: Some(Target { accuracy: -30.0, alpha }), ..quick() };
+    let file = folder.calibrate(&wanted(0.1)).unwrap();
+    let of = |metric: &str| file.claim.by_metric["default"][metric].clone();
+    let sum = &of("ssim").acceptance["sum"];
+    assert!(sum.n == 30 && sum.accepted > 0 && sum.short <= 2 && sum.threshold < -1850.0, "{sum:?}");
+    assert!(of("ssim").acceptance.contains_key("mi") && !of("ssim").acceptance.contains_key("rank_sum"));
+    assert!(of("psnr").acceptance.is_empty(), "the target is one of the primary metric");
+    let file = folder.calibrate(&wanted(0.01)).unwrap();
+    let why = &file.claim.by_metric["default"]["ssim"].not_computed["acceptance"];
+    assert_eq!(why, "30 items give no guarantee at the level 0.01; at least 99 are needed");
+    assert!(folder.calibrate(&wanted(0.0)).is_err());
+}
+
+#[test]
+fn equal_uncertainties_have_no_tau_and_it_is_said() {
+    let accuracy = mixed(8, 3);
+    let folder = Folder::new(&[(-800.0, -1080.0); 8], &[("ssim", &accuracy)]);
+    let file = folder.calibrate(&quick()).unwrap();
+    assert_eq!(file.claim.tests.len(), 10);
+    for test in &file.claim.tests {
+        let c = &test.correlation;
+        assert!(c.tau.is_nan() && c.p.is_nan() && test.p_holm.is_nan() && test.p_less.is_nan(), "{test:?}");
+        assert!(c.undefined.as_ref().unwrap().contains("the same"), "{test:?}");
+    }
+    let written = folder.written();
+    assert!(
+        written["tests"][0]["tau"].is_null()
+            && written["presets"]["default"]["total_accuracy"]["tau"].is_null()
+    );
+    assert!(written["by_metric"]["default"]["ssim"]["contributions"]["sum"]["share_aleatoric"].is_null());
+    assert!(folder.lines("subset_curves.jsonl").iter().all(|point| point["tau"].is_null()));
+}
+
+#[test]
+fn few_tasks_have_no_interval_and_one_nothing_at_all() {
+    for n in 1..5 {
+        let parts: Vec<(f64, f64)> = (0..n).map(|i| (i as f64, (i * 3 % 5) as f64)).collect();
+        let accuracy: Vec<f64> = (0..n).map(|i| -(i as f64)).collect();
+        let file = Folder::new(&parts, &[("ssim", &accuracy)]).calibrate(&quick()).unwrap();
+        let sum = test(&file, "total_sum", "all tasks");
+        assert_eq!((sum.correlation.n, sum.correlation.tau.is_nan()), (n, n < 2));
+        assert!(sum.correlation.ci_low.is_nan() && sum.correlation.ci_method.contains("too few"));
+        let partial = test(&file, "aleatoric", "all tasks, epistemic");
+        assert_eq!(partial.correlation.p.is_nan(), n < 4, "{partial:?}");
+        let analysis = &file.claim.by_metric["default"]["ssim"];
+        assert_eq!(analysis.not_computed.contains_key("all"), n < 2);
+    }
+}
+
+#[test]
+fn infinities_keep_their_rank_and_take_the_mean_away() {
+    let mut parts: Vec<(f64, f64)> = mixed(12, 5).into_iter().zip(mixed(12, 7)).collect();
+    parts[3].0 = f64::NEG_INFINITY;
+    let mut psnr = mixed(12, 5);
+    psnr.reverse();
+    psnr[0] = f64::INFINITY;
+    let folder = Folder::new(&parts, &[("psnr", &psnr)]);
+    let file = folder.calibrate(&quick()).unwrap();
+    assert_eq!(test(&file, "total_sum", "all tasks").correlation.n, 12);
+    assert!(!file.claim.tests.iter().any(|t| t.x == "total_zscore_sum"));
+    let analysis = &file.claim.by_metric["default"]["psnr"];
+    assert!(analysis.not_computed["total_zscore_sum"].contains("no z-scores"));
+    assert!(analysis.not_computed["risk_coverage"].contains("infinite"));
+    assert_eq!(folder.written()["presets"]["default"]["point_masses"]["aleatoric"], 1);
+}
+
+#[test]
+fn ids_that_do_not_match_are_listed() {
+    let parts: Vec<(f64, f64)> = mixed(6, 5).into_iter().zip(mixed(6, 1)).collect();
+    let folder = Folder::new(&parts, &[("ssim", &[0.1, 0.2, f64::NAN, 0.4, 0.5, 0.6, 0.7, 0.8])]);
+    let file = folder.calibrate(&quick()).unwrap();
+    let unmatched = &file.claim.unmatched["ssim"];
+    assert_eq!(
+        (&unmatched.without_accuracy, &unmatched.undefined),
+        (&vec!["t2".to_owned()], &vec!["t2".to_owned()])
+    );
+    assert_eq!(unmatched.without_estimate, ["t6", "t7"]);
+    assert_eq!(test(&file, "total_sum", "all tasks").correlation.n, 5);
+    // No accuracy at all: what does not need one stands.
+    fs::write(folder.path().join("accuracy.jsonl"), "").unwrap();
+    let file = folder.calibrate(&quick()).unwrap();
+    assert!(file.claim.tests.is_empty() && file.claim.metrics.is_empty());
+    assert!(file.presets["default"].as_ref().unwrap().total_accuracy.is_none());
+    fs::remove_file(folder.path().join("accuracy.jsonl")).unwrap();
+    assert!(folder.refused().ends_with("accuracy.jsonl is not there"));
+}
+
+#[test]
+fn what_does_not_belong_together_is_refused() {
+    let parts: Vec<(f64, f64)> = mixed(6, 5).into_iter().zip(mixed(6, 1)).collect();
+    let folder = Folder::new(&parts, &[("ssim", &mixed(6, 1))]);
+    let rows =
+        || parts.iter().enumerate().map(|(i, (a, e))| row(&format!("t{i}"), *a, *e)).collect::<Vec<_>>();
+    let refused = |change: &dyn Fn(&mut Vec<Value>)| {
+        let mut rows = rows();
+        change(&mut rows);
+        folder.estimate(&rows);
+        folder.refused()
+    };
+    let nan = refused(&|rows| rows[2]["epistemic"] = Value::Null);
+    assert_eq!(nan, "estimate `default`, task `t2`: its epistemic uncertainty is not a number");
+    assert!(refused(&|rows| rows[1]["aleatoric"] = "inf".into()).contains("task `t1`: its aleatoric"));
+    let prompts = refused(&|rows| rows[4]["prompts"]["dim"] = 64.into());
+    assert!(
+        prompts.contains("the latent prompts of task `t4` are fitted in 64, those of others in 384"),
+        "{prompts}"
+    );
+    let videos = refused(&|rows| rows[5]["videos"][0]["dim"] = 1024.into());
+    assert!(
+        videos.contains("the videos of task `t5` are fitted in 1024, those of others in 512"),
+        "{videos}"
+    );
+    assert!(refused(&|rows| rows.push(row("t0", 1.0, 1.0))).contains("has task `t0` twice"));
+
+    // Uncertainties of one preset beside the options of another.
+    folder.estimate(&rows());
+    assert!(folder.calibrate(&quick()).is_ok());
+    let mut paper = method();
+    paper["preset"] = "paper".into();
+    squbed::store::write_uncertainty(&folder.path().join("default"), &[], &paper).unwrap();
+    folder.estimate(&rows());
+    let mixed = folder.refused();
+    assert!(mixed.contains("mixes two estimates") && mixed.contains("preset \"paper\""), "{mixed}");
+}
+
+/// Keeps what it is told.
+#[derive(Default)]
+struct Told(Mutex<Vec<String>>);
+
+impl Progress for Told {
+    fn begin(&self, _: &str, _: u64, _: &str) {}
+    fn advance(&self, _: u64) {}
+    fn end(&self) {}
+    fn warn(&self, message: &str) {
+        self.0.lock().unwrap().push(message.to_owned());
+    }
+}
+
+#[test]
+fn a_demonstration_s_floors_are_held_against_the_new_figures() {
+    let folder = sample();
+    let truth: Vec<Value> = (0..30)
+        .map(|i| {
+            json!({"id": format!("t{i}"), "aleatoric": (i * 7 % 30) as f64, "epistemic": (i * 11 % 30) as f64,
+                   "confidently_wrong": i == 3})
+        })
+        .collect();
+    write_lines(&folder.path().join("truth.jsonl"), &truth);
+    assert!(folder.calibrate(&quick()).is_ok());
+    let mut written = folder.written();
+    assert!(written.get("floors").is_none(), "there is no demonstration here");
+    let floor = |name: &str, least: f64, most: f64| json!({"name": name, "value": 0.123, "bound": {"least": least, "most": most}, "holds": false});
+    written["floors"] = json!([
+        floor("estimated with true aleatoric", 0.6, 1.0),
+        floor("rank-sum total with accuracy", -1.0, -0.3),
+        floor("estimated aleatoric with true epistemic", 0.9, 1.0),
+    ]);
+    fs::write(folder.path().join("calibration.json"), written.to_string()).unwrap();
+    let file = folder.calibrate(&quick()).unwrap();
+    let floors = folder.written()["floors"].clone();
+    let held: Vec<bool> = floors.as_array().unwrap().iter().map(|f| f["holds"].as_bool().unwrap()).collect();
+    assert_eq!(held, [true, true, false]);
+    let truth = file.presets["default"].as_ref().unwrap().truth.clone().unwrap();
+    assert_eq!((floors[0]["value"].as_f64(), truth.aleatoric.n), (Some(truth.aleatoric.tau), 29));
+
+    // Another accuracy is not what the floor binds.
+    let told = Told::default();
+    let other = CalibrateOptions { metric: Some("psnr".to_owned()), ..quick() };
+    calibrate_folder(folder.path(), &other, &told).unwrap();
+    let names: BTreeMap<String, ()> = folder.written()["floors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|f| (f["name"].as_str().unwrap().to_owned(), ()))
+        .collect();
+    assert!(names.len() == 2 && !names.contains_key("rank-sum total with accuracy"));
+    let told = told.0.into_inner().unwrap();
+    assert!(
+        told.len() == 1 && told[0].contains("binds ssim, and the primary accuracy is psnr now"),
+        "{told:?}"
+    );
+}
