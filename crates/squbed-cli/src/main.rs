@@ -14,7 +14,8 @@ use clap::{Args, Parser, Subcommand};
 use squbed::Fault;
 
 use commands::{
-    bench, calibrate, demo, devices, embed, estimate, models, plan, probe, run, score, sim, sources, stats, vmf,
+    bench, calibrate, demo, devices, embed, estimate, models, plan, probe, run, score, sim, sources, stats,
+    vmf,
 };
 
 /// Variables that decide where models are and come from, for `--help`.

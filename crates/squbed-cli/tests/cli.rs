@@ -11,10 +11,10 @@ use serde_json::Value;
 
 #[path = "cli/bench.rs"]
 mod bench;
-#[path = "cli/embed.rs"]
-mod embed;
 #[path = "cli/claim.rs"]
 mod claim;
+#[path = "cli/embed.rs"]
+mod embed;
 #[path = "cli/limits.rs"]
 mod limits;
 #[path = "cli/models.rs"]

@@ -218,7 +218,9 @@ mod tests {
     #[test]
     fn frames_are_counted_before_they_are_listed() {
         let times = [0.0, 0.1, 0.2, 0.9, 1.0, 1.1];
-        for rule in ["uniform:4", "uniform:9", "rate:2", "rate:7", "rate:7:max=3", "within:5:0.7", "indices:4,4,9"] {
+        for rule in
+            ["uniform:4", "uniform:9", "rate:2", "rate:7", "rate:7:max=3", "within:5:0.7", "indices:4,4,9"]
+        {
             let rule: Sampling = rule.parse().unwrap();
             assert_eq!(rule.count(&times), rule.indices(&times).len(), "{rule}");
             assert_eq!(rule.count(&times[..1]), rule.indices(&times[..1]).len(), "{rule}");
