@@ -1,5 +1,6 @@
 //! From a results' folder to its report.
 
+mod claim;
 mod notes;
 mod tasks;
 mod words;
@@ -9,12 +10,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::de::DeserializeOwned;
 use squbed_core::{Task, TaskUncertainty};
 use squbed_report::{AccuracyMetric, Method, Outcome, ReportData, Run, Step, Verdict};
 use words::{correlations, preset_method, report_floors, seed_tables, tau_text};
 
 use crate::{
-    calibrate::{Accuracies, Parts, PointMasses, Truth},
+    calibrate::{
+        Accuracies, Correlation, Parts, PointMasses, Truth, claim::CurvePoint, decision::RiskCoverageRow,
+    },
     demo::{DemoFile, Floor, SEEDS, SeedCalibration},
     error::Result,
     experiment::{Experiment, TaskSource},
@@ -22,6 +26,7 @@ use crate::{
     progress::Progress,
     results::{self, CalibrationFile, MethodInForce},
     run::RunRecord,
+    score::MetricsFile,
 };
 
 /// “4”, or “2 to 4” where they differ.
@@ -66,7 +71,10 @@ struct Folder {
     experiment: Option<Experiment>,
     tasks: Vec<Task>,
     truth: BTreeMap<String, Truth>,
-    accuracy: BTreeMap<String, f64>,
+    accuracies: Accuracies,
+    metrics: MetricsFile,
+    subset_curves: Vec<CurvePoint>,
+    risk_coverage: Vec<RiskCoverageRow>,
     /// By the estimate's name.
     uncertainty: BTreeMap<String, (MethodInForce, Vec<TaskUncertainty>)>,
     baselines: BTreeMap<String, Vec<Parts>>,
@@ -74,6 +82,15 @@ struct Folder {
     floors: Vec<Floor>,
     record: RunRecord,
     failures: Vec<squbed_store::Failure>,
+}
+
+/// The rows of a file that `squbed calibrate` leaves; none in older folders, which lack it.
+fn read_rows<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
+    if !path.is_file() {
+        return Ok(Vec::new());
+    }
+    let rows = squbed_store::read_json_lines(path, "run `squbed calibrate` again")?;
+    Ok(rows.into_iter().map(|(_, row)| row).collect())
 }
 
 impl Folder {
@@ -92,8 +109,10 @@ impl Folder {
             experiment: Experiment::read_recorded(out)?,
             tasks,
             truth: results::read_truth(out)?.unwrap_or_default(),
-            accuracy: Accuracies::of(&squbed_store::read_accuracy(out)?)?
-                .of_metric(&file.calibration.accuracy),
+            accuracies: Accuracies::of(&squbed_store::read_accuracy(out)?)?,
+            metrics: MetricsFile::read(out)?,
+            subset_curves: read_rows(&out.join(results::CURVES))?,
+            risk_coverage: read_rows(&out.join(results::RISK_COVERAGE))?,
             uncertainty,
             baselines: results::read_parts(&out.join(results::BASELINES))?,
             calibration: file.calibration,
@@ -138,8 +157,8 @@ impl Folder {
             floors: report_floors(context),
             run: self.run(),
             accuracies: self.accuracies(),
-            claim: squbed_report::Claim::default(),
-            methods_text: Vec::new(),
+            claim: self.claim(),
+            methods_text: self.methods_text(),
             methods,
             baselines,
             seeds: seed_tables(context.seeds),
@@ -166,17 +185,26 @@ impl Folder {
         }
     }
 
-    /// What computed the accuracy; nothing where no task has one.
+    /// The accuracies, the primary one first; none where no task has one.
     fn accuracies(&self) -> Vec<AccuracyMetric> {
-        let about = "Cosine of a generated video's embedding with its ground truth's, averaged over the task's videos. \
-                     It is not a CLIP score.";
-        let name = Some(&self.calibration.accuracy).filter(|name| !name.is_empty());
+        let about = |name: &str| {
+            let record = self.metrics.metrics.iter().find(|m| m.name == name);
+            record.map_or_else(|| "Averaged over the task's videos.".to_owned(), |m| m.about.clone())
+        };
         let metric = |name: &String| AccuracyMetric {
             name: name.clone(),
-            unit: String::new(),
-            about: about.to_owned(),
+            unit: if name.starts_with("psnr") { "dB" } else { "" }.to_owned(),
+            about: about(name),
         };
-        name.map(metric).into_iter().collect()
+        self.metric_names().into_iter().map(metric).collect()
+    }
+
+    /// The metrics' names, the primary one first.
+    fn metric_names(&self) -> Vec<&String> {
+        let primary = &self.calibration.accuracy;
+        let (first, others): (Vec<_>, Vec<_>) =
+            self.accuracies.metrics().iter().partition(|name| *name == primary);
+        [first, others].concat()
     }
 
     fn sizes(&self) -> (usize, usize) {
@@ -279,12 +307,7 @@ impl Folder {
         }
         let missed: Vec<&Floor> = floors.iter().filter(|f| !f.holds).collect();
         let (outcome, headline) = if floors.is_empty() {
-            let what = if default.is_some() {
-                "these are the figures of the default preset"
-            } else {
-                "the default preset has no figures here"
-            };
-            (Outcome::Unclaimed, format!("No floor binds this run; {what}."))
+            (Outcome::Unclaimed, self.claim_in_words(default.and_then(|c| c.total_accuracy.as_ref())))
         } else if missed.is_empty() && self.calibration.n_tasks < LEAST_TASKS_FOR_FLOORS {
             let headline = format!(
                 "All {} floors held, but {} tasks are too few to decide: the floors are meant for the \
@@ -303,6 +326,29 @@ impl Folder {
             )
         };
         Verdict { outcome, headline, evidence }
+    }
+
+    /// Whether uncertainty predicts the primary accuracy, by the interval of the rank-sum total's τ.
+    fn claim_in_words(&self, total: Option<&Correlation>) -> String {
+        let accuracy = &self.calibration.accuracy;
+        match total {
+            None if self.calibration.preset(Preset::Default.name()).is_none() => {
+                "The default preset has no figures here.".to_owned()
+            }
+            None => "No task has an accuracy, so that nothing is said of the claim.".to_owned(),
+            Some(c) if c.ci_high < 0.0 => {
+                format!("The more uncertain a task, the less accurate by {accuracy}.")
+            }
+            Some(c) if c.ci_low > 0.0 => {
+                format!("The claim fails here: the more uncertain a task, the more accurate by {accuracy}.")
+            }
+            Some(c) if c.ci_low.is_nan() => {
+                format!("Whether uncertainty predicts {accuracy} cannot be told: {}.", c.ci_method)
+            }
+            Some(_) => {
+                format!("It is not shown that uncertainty predicts {accuracy}: the interval of τ contains 0.")
+            }
+        }
     }
 
     fn warnings(&self) -> Vec<String> {

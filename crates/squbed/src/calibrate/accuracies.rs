@@ -66,6 +66,11 @@ impl Accuracies {
         self.by_metric.get(metric).cloned().unwrap_or_default()
     }
 
+    /// One metric of one task.
+    pub fn value(&self, metric: &str, task: &str) -> Option<f64> {
+        self.by_metric.get(metric)?.get(task).copied()
+    }
+
     /// Tasks whose value of this metric is no number.
     pub fn undefined(&self, metric: &str) -> &[String] {
         self.undefined.get(metric).map_or(&[], Vec::as_slice)

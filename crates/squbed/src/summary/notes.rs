@@ -154,7 +154,8 @@ impl Folder {
             let of = |x: Vec<(&str, f64)>| median(&x.into_iter().map(|(_, v)| v).collect::<Vec<f64>>());
             (of(its), of(others))
         };
-        let (accuracy, others) = medians(&mut self.accuracy.iter().map(|(id, a)| (id.as_str(), *a)));
+        let accuracy = self.accuracies.of_metric(&self.calibration.accuracy);
+        let (accuracy, others) = medians(&mut accuracy.iter().map(|(id, a)| (id.as_str(), *a)));
         if let Some((_, rows)) = self.uncertainty.get(Preset::Default.name()) {
             let (spread, usual) = medians(&mut rows.iter().map(|r| (r.id.as_str(), r.epistemic)));
             paragraphs.extend(blind_spot((accuracy, others), (spread, usual)));

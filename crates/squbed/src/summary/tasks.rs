@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, io::Cursor, path::Path};
 
 use rayon::prelude::*;
 use squbed_core::{Sampling, Task, TaskUncertainty};
-use squbed_report::{Estimate, Image, LatentReport, TaskReport};
+use squbed_report::{Estimate, Image, LatentReport, Range, TaskReport};
 
 use super::Folder;
 use crate::{
@@ -36,6 +36,11 @@ impl Folder {
     /// Every method's and baseline's numbers by task.
     fn estimates(&self) -> BTreeMap<String, Vec<Estimate>> {
         let mut by_task: BTreeMap<String, Vec<Estimate>> = BTreeMap::new();
+        let intervals = |method: &str, id: &str| {
+            let row = self.uncertainty.get(method)?.1.iter().find(|row| row.id == id)?;
+            let of = row.interval.as_ref()?;
+            Some([of.aleatoric, of.epistemic, of.total].map(|i| Range { low: i.low, high: i.high }))
+        };
         let presets = self
             .uncertainty
             .iter()
@@ -46,6 +51,7 @@ impl Folder {
             let (a, e): (Vec<f64>, Vec<f64>) = parts.iter().map(|p| (p.aleatoric, p.epistemic)).unzip();
             let (ranks, zs) = (calibrate::rank_sum(&a, &e), calibrate::zscore_sum(&a, &e));
             for (i, part) in parts.into_iter().enumerate() {
+                let intervals = intervals(&method, &part.id);
                 by_task.entry(part.id).or_default().push(Estimate {
                     method: method.clone(),
                     aleatoric: a[i],
@@ -53,7 +59,7 @@ impl Folder {
                     total_sum: a[i] + e[i],
                     total_rank_sum: ranks[i],
                     total_z_sum: zs[i],
-                    intervals: None,
+                    intervals,
                 });
             }
         }
@@ -102,10 +108,11 @@ impl Folder {
             category: task.category.clone(),
             truth: truth.map(|t| squbed_report::Truth { aleatoric: t.aleatoric, epistemic: t.epistemic }),
             estimates: Vec::new(),
-            accuracies: vec![
-                self.accuracy.get(&task.id).copied().unwrap_or(f64::NAN);
-                self.accuracies().len()
-            ],
+            accuracies: self
+                .metric_names()
+                .into_iter()
+                .map(|name| self.accuracies.value(name, &task.id).unwrap_or(f64::NAN))
+                .collect(),
             flags: first.map(|f| f.prompts.flags.clone()).unwrap_or_default(),
             confidently_wrong: truth
                 .filter(|t| t.confidently_wrong)
