@@ -112,6 +112,8 @@ fn main() -> ExitCode {
             return if error.print().is_ok() { ExitCode::from(code) } else { ExitCode::from(2) };
         }
     };
+    #[cfg(unix)]
+    survive_file_limits();
     match panic::catch_unwind(|| dispatch(cli)) {
         Ok(Ok(Done::Whole)) => ExitCode::SUCCESS,
         Ok(Ok(Done::WithFailures)) => ExitCode::from(3),
@@ -119,6 +121,16 @@ fn main() -> ExitCode {
         Ok(Err(error)) => ExitCode::from(explain(&error)),
         Err(_) => ExitCode::from(2),
     }
+}
+
+/// Makes a file that grows past the user's limit (`ulimit -f`) an error of its writer, told like a full disk, and not
+/// the silent end of the program.
+#[cfg(unix)]
+fn survive_file_limits() {
+    // Linux and macOS number it alike; the crate has no name for it.
+    const SIGXFSZ: std::ffi::c_int = 25;
+    // That there is a handler is enough: what it sets is not looked at. Without it the program works as well.
+    let _ = signal_hook::flag::register(SIGXFSZ, std::sync::Arc::default());
 }
 
 fn dispatch(cli: Cli) -> anyhow::Result<Done> {

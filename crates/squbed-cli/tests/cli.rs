@@ -13,6 +13,8 @@ use serde_json::Value;
 mod bench;
 #[path = "cli/embed.rs"]
 mod embed;
+#[path = "cli/limits.rs"]
+mod limits;
 #[path = "cli/models.rs"]
 mod models;
 #[path = "cli/steps.rs"]
@@ -488,45 +490,7 @@ fn the_closed_world_goes_step_by_step() {
     let page = fs::read_to_string(results.join("report.html")).unwrap();
     assert!(page.contains("paper-exact-unprojected") && page.contains("true aleatoric A"));
 
-    a_disk_that_takes_no_more_is_told(&results);
-}
-
-/// The report again where no file may grow beyond 4 KiB: one message with path and remedy, and the report
-/// that stands there is left as it is.
-#[cfg(unix)]
-fn a_disk_that_takes_no_more_is_told(results: &Path) {
-    let before = fs::read(results.join("report.html")).unwrap();
-    // Signal 25 is the one of files that are too large; ignored, the write fails in its stead.
-    let output = Command::new("sh")
-        .args(["-c", "trap '' 25; ulimit -f 8; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_squbed")])
-        .args(["report", text(results)])
-        .output()
-        .unwrap();
-    let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{message}");
-    assert!(message.contains("cannot write") && message.contains(text(&results.join("plots"))), "{message}");
-    assert!(message.contains("hint: a file may not become that large"), "{message}");
-    assert_eq!(fs::read(results.join("report.html")).unwrap(), before);
-}
-
-#[cfg(not(unix))]
-fn a_disk_that_takes_no_more_is_told(_: &Path) {}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_full_output_is_told_with_the_remedy() {
-    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_squbed"))
-        .args(["vmf", "entropy", "--dim", "3", "--kappa", "2"])
-        .stdout(full)
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
-        .wait_with_output()
-        .unwrap();
-    let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{message}");
-    assert!(message.contains("standard output") && message.contains("hint: no space is left"), "{message}");
+    limits::a_disk_that_takes_no_more_is_told(&results);
 }
 
 fn first_video(folder: &Path) -> std::path::PathBuf {

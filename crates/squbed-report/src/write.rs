@@ -1,8 +1,7 @@
 //! The report on disk.
 
 use std::{
-    fs::{self, File},
-    io::{self, Write as _},
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -66,21 +65,6 @@ fn remove_stale(folder: &Path, written: &[PathBuf]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Writes a file under a temporary name in its folder and renames it when it is on disk.
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(name);
-    let put = || -> io::Result<()> {
-        let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    };
-    put().map_err(|source| {
-        // The first error is the one to tell of.
-        let _ = fs::remove_file(&temporary);
-        Error::Write { path: path.to_owned(), source }
-    })
+    squbed_files::write(path, bytes).map_err(|source| Error::Write { path: path.to_owned(), source })
 }

@@ -9,8 +9,8 @@
 //! ```
 
 use std::{
-    fs::{self, File},
-    io::{ErrorKind, Write},
+    fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
     sync::atomic::{AtomicUsize, Ordering},
 };
@@ -227,16 +227,11 @@ fn create_folder(path: &Path) -> Result<(), Error> {
     })
 }
 
-/// Writes a file under a temporary name, flushes it to disk and renames it.
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-    let written = File::create(&temporary)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&temporary, path));
-    written.map_err(|source| {
-        // Best effort: the error that matters is the first one.
-        let _ = fs::remove_file(&temporary);
-        Error::Io { action: "write", path: path.to_owned(), source }
+    squbed_files::write(path, bytes).map_err(|source| Error::Io {
+        action: "write",
+        path: path.to_owned(),
+        source,
     })
 }
 

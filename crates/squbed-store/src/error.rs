@@ -60,14 +60,6 @@ pub enum Error {
         /// The system's answer.
         source: io::Error,
     },
-    /// The disk, or the user's share of it, is full. Nothing was left behind.
-    #[error("no space left to write `{}`; free some or choose a folder on another disk", path.display())]
-    Full {
-        /// The file that could not be written.
-        path: PathBuf,
-        /// The system's answer.
-        source: io::Error,
-    },
     /// An ending that no table of embeddings has.
     #[error(
         "`{}` does not say in which form to write embeddings; end its name with .npy, .safetensors, .parquet, .json or .jsonl",
@@ -143,6 +135,15 @@ pub enum Error {
     /// A folder of a folder tree has no prompt.
     #[error("`{}` has no prompt.txt; write its prompt there, or move the folder away if it holds no task", path.display())]
     NoPrompt {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A closed world whose videos are not all drawn yet, so that it has no list of tasks.
+    #[error(
+        "the closed world in `{0}` is not finished, it has no tasks.jsonl; finish it by the same \
+         `squbed sim world … --out {0}`", path.display()
+    )]
+    UnfinishedWorld {
         /// The folder.
         path: PathBuf,
     },
@@ -246,13 +247,10 @@ pub enum Error {
 }
 
 impl Error {
-    /// An I/O error, told apart from a full disk.
+    /// An I/O error.
     pub(crate) fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
-        move |source| match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { path, source },
-            _ => Self::Io { operation, path, source },
-        }
+        move |source| Self::Io { operation, path, source }
     }
 
     /// An error while reading Parquet; what the system refused stays an I/O error.

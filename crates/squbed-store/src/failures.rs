@@ -10,7 +10,6 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    atomic::folder_of,
     error::{Error, Result},
     jsonl,
 };
@@ -66,7 +65,7 @@ pub fn append_failures(path: &Path, failures: &[Failure]) -> Result<()> {
         })?;
         lines.push(b'\n');
     }
-    let folder = folder_of(path);
+    let folder = squbed_files::folder_of(path);
     fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
     let mut file = OpenOptions::new()
         .read(true)

@@ -45,8 +45,13 @@ pub(crate) fn parse<T: DeserializeOwned>(
     serde_json::from_slice(text).map_err(|error| {
         let whole = error.to_string();
         let position = format!(" at line {} column {}", error.line(), error.column());
-        let problem = whole.strip_suffix(&position).unwrap_or(&whole).to_owned();
-        Error::Json { path: path.to_owned(), line, column: error.column(), problem, remedy }
+        let problem = whole.strip_suffix(&position).unwrap_or(&whole);
+        let (problem, column) = if error.is_eof() {
+            (format!("the row ends too early ({problem}); it may be cut short"), text.len())
+        } else {
+            (problem.to_owned(), error.column())
+        };
+        Error::Json { path: path.to_owned(), line, column, problem, remedy }
     })
 }
 

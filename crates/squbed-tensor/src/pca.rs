@@ -108,16 +108,10 @@ impl Pca {
             tensors.insert("mean", mean.to_device(&cpu)?);
         }
         let bytes = safetensors::serialize(&tensors, None).map_err(candle_core::Error::from)?;
-        let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-        let write = || {
-            std::fs::write(&temporary, &bytes)?;
-            std::fs::File::open(&temporary)?.sync_all()?;
-            std::fs::rename(&temporary, path)
-        };
-        write().map_err(|source: io::Error| {
-            // The first error is the one to tell of.
-            let _ = std::fs::remove_file(&temporary);
-            Error::BasisFile { operation: "write", path: path.to_owned(), source }
+        squbed_files::write(path, bytes).map_err(|source| Error::BasisFile {
+            operation: "write",
+            path: path.to_owned(),
+            source,
         })
     }
 

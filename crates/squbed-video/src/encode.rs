@@ -1,12 +1,9 @@
 //! Writing frames as an mp4.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use std::path::Path;
 
 use squbed_core::Frame;
+use squbed_files::Partial;
 
 use crate::{
     Codec, EncodeOptions, Error,
@@ -28,8 +25,10 @@ pub(crate) fn encode(
     let size = (first.width(), first.height());
     let failed = |source| Error::Libav { operation: "encode", path: path.to_owned(), source };
 
-    let partial = Partial::beside(path)?;
-    let mut writer = Writer::create(&partial.path, &spec)?.map_err(failed)?;
+    let unwritable = |source| Error::Unwritable { path: path.to_owned(), source };
+    // Made here, so that a missing right is told in the system's own words.
+    let partial = Partial::beside(path).map_err(unwritable)?;
+    let mut writer = Writer::create(partial.path(), &spec)?.map_err(failed)?;
     writer.write(&first).map_err(failed)?;
     for (i, frame) in frames.enumerate() {
         let got = (frame.width(), frame.height());
@@ -39,7 +38,7 @@ pub(crate) fn encode(
         writer.write(&frame).map_err(failed)?;
     }
     writer.finish().map_err(failed)?;
-    partial.commit(path)
+    partial.commit().map_err(unwritable)
 }
 
 fn spec(path: &Path, first: &Frame, options: &EncodeOptions) -> Result<WriterSpec, Error> {
@@ -64,48 +63,4 @@ fn spec(path: &Path, first: &Frame, options: &EncodeOptions) -> Result<WriterSpe
         return Err(Error::Quality { path: path(), quality, encoder, low, high });
     }
     Ok(WriterSpec { codec, quality, width: width as i32, height: height as i32, fps })
-}
-
-/// A file under a temporary name, removed unless it is committed.
-struct Partial {
-    path: PathBuf,
-}
-
-impl Partial {
-    /// A name of its own in the folder of `path`, where a rename is one step.
-    fn beside(path: &Path) -> Result<Self, Error> {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let unwritable = |source| Error::Unwritable { path: path.to_owned(), source };
-        let name = path.file_name().ok_or_else(|| unwritable(io::ErrorKind::InvalidFilename.into()))?;
-        let mut temporary = std::ffi::OsString::from(".");
-        temporary.push(name);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        temporary.push(format!(".{}-{number}.part", std::process::id()));
-        let partial = Self { path: path.with_file_name(temporary) };
-        // Created here, so that a missing folder or right is told in the system's own words.
-        fs::File::create(&partial.path).map_err(unwritable)?;
-        Ok(partial)
-    }
-
-    /// Brings the file to the disk and gives it its name.
-    fn commit(self, path: &Path) -> Result<(), Error> {
-        let bring = || {
-            fs::OpenOptions::new().write(true).open(&self.path)?.sync_all()?;
-            fs::rename(&self.path, path)?;
-            #[cfg(unix)]
-            {
-                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-                fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
-            }
-            Ok(())
-        };
-        bring().map_err(|source| Error::Unwritable { path: path.to_owned(), source })
-    }
-}
-
-impl Drop for Partial {
-    fn drop(&mut self) {
-        // After a commit there is nothing left under this name.
-        let _ = fs::remove_file(&self.path);
-    }
 }

@@ -111,6 +111,16 @@ pub enum Error {
         /// What is to make them now.
         here: String,
     },
+    /// An estimate that stands where one of other encoders is to go.
+    #[error("{} holds an estimate by {there}, not by {here}", path.display())]
+    OtherEncoders {
+        /// Its folder.
+        path: PathBuf,
+        /// The encoders that made it.
+        there: String,
+        /// Those that are to make it now.
+        here: String,
+    },
     /// A basis of each prompt's own, centred, takes away what is to be measured.
     #[error(
         "a centred basis for each prompt is refused: taking a prompt's own mean away leaves r̄ ≈ 0 for every prompt, \
@@ -330,6 +340,7 @@ impl Error {
             Self::OtherExperiment { .. } => {
                 "choose another `out`, or restore that setting to continue the run"
             }
+            Self::OtherEncoders { .. } => "choose another `--out`, or remove that folder",
             Self::OtherVideos { .. } => "choose another folder for the videos, or remove this one",
             Self::Record { .. } => {
                 "restore it; or remove it, if the folder's results are this experiment's; or choose another `out`"

@@ -110,8 +110,21 @@ impl PartsRow {
 
 /// Writes one estimate's uncertainties, the options that made them and the basis into a folder of `out`
 /// that is named after the options.
+///
+/// # Errors
+///
+/// An estimate of that name by other encoders, which is kept; a file that cannot be written.
 pub fn write_estimate(out: &Path, estimate: &method::Estimate, in_force: &MethodInForce) -> Result<()> {
     let folder = out.join(in_force.name());
+    let record = folder.join(METHOD);
+    if record.is_file() {
+        let there: MethodInForce = read_json(&record)?;
+        let encoders = |m: &MethodInForce| format!("{} and {}", m.text_encoder.name, m.video_encoder.name);
+        let (there, here) = (encoders(&there), encoders(in_force));
+        if there != here {
+            return Err(Error::OtherEncoders { path: folder, there, here });
+        }
+    }
     make_folder(&folder)?;
     let metadata = serde_json::to_value(in_force)
         .map_err(|source| Error::Encode { what: "the method's options", source: Box::new(source) })?;
@@ -121,7 +134,7 @@ pub fn write_estimate(out: &Path, estimate: &method::Estimate, in_force: &Method
         Some(basis) => basis.save(&basis_file)?,
         None => remove(&basis_file)?,
     }
-    write_json(&folder.join(METHOD), in_force)
+    write_json(&record, in_force)
 }
 
 /// Takes an estimate away that this run could not make again.

@@ -58,6 +58,9 @@ pub fn report(out: &Path, into: &Path, context: Context<'_>, progress: &dyn Prog
     Ok(into.join("report.html"))
 }
 
+/// Fewest tasks on which floors that hold are called held: of fewer, chance alone gives high and low τ's alike.
+const LEAST_TASKS_FOR_FLOORS: usize = 12;
+
 /// Everything that a results' folder holds.
 struct Folder {
     /// Absent where the steps were run one by one.
@@ -280,6 +283,14 @@ impl Folder {
                 "the default preset has no figures here"
             };
             (Outcome::Unclaimed, format!("No floor binds this run; {what}."))
+        } else if missed.is_empty() && self.calibration.n_tasks < LEAST_TASKS_FOR_FLOORS {
+            let headline = format!(
+                "All {} floors held, but {} tasks are too few to decide: the floors are meant for the \
+                 demonstration's 24 tasks, and for a quick test at least {LEAST_TASKS_FOR_FLOORS}.",
+                floors.len(),
+                self.calibration.n_tasks
+            );
+            (Outcome::Unclaimed, headline)
         } else if missed.is_empty() {
             (Outcome::Held, format!("All {} floors held.", floors.len()))
         } else {

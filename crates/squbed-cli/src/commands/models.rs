@@ -1,8 +1,8 @@
 //! `squbed models`: encoders that are known, and their weights.
 
-use std::{fs, io::Write as _, path::PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use squbed::{
@@ -157,7 +157,7 @@ impl Convert {
         }
         let converted = read_checkpoint(&self.input).map_err(squbed::Error::from)?;
         let tensors = tensors_of(&converted.bytes)?;
-        self.write(&converted.bytes).with_context(|| format!("cannot write {}", self.output.display()))?;
+        squbed::store::write_atomic(&self.output, &converted.bytes).map_err(squbed::Error::from)?;
         let rows = tensors.into_iter().map(|t| TensorRow { name: t.name, dtype: t.dtype, shape: t.shape });
         Records::list(&rows.collect::<Vec<_>>())?.print(common.format)?;
         if !converted.left_out.is_empty() {
@@ -165,21 +165,6 @@ impl Convert {
             Bars::new(common.quiet).warn(&format!("left out, being no tensors of the model: {left_out}"));
         }
         Ok(Done::Whole)
-    }
-
-    /// The file appears whole or not at all.
-    fn write(&self, bytes: &[u8]) -> std::io::Result<()> {
-        let mut partial = self.output.clone().into_os_string();
-        partial.push(format!(".{}.partial", std::process::id()));
-        let partial = PathBuf::from(partial);
-        let written = fs::File::create_new(&partial).and_then(|mut file| {
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            fs::rename(&partial, &self.output)
-        });
-        written.inspect_err(|_| {
-            let _ = fs::remove_file(&partial);
-        })
     }
 }
 

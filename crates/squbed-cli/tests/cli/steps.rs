@@ -75,6 +75,15 @@ fn an_estimate_leaves_ground_truths_alone_and_tells_of_flags() {
     let (_, data, _) = world.run("estimate", "twice", &["--format", "json"]);
     let rows: Value = serde_json::from_str(&data).unwrap();
     assert_eq!(rows[0]["flags"], json!(["videos point_mass in 1 of 2"]));
+
+    // An estimate by another encoder is not overwritten.
+    let record = world.path("twice/default/method.json");
+    let other = fs::read_to_string(&record).unwrap().replace("i3d-kinetics-400", "another");
+    fs::write(&record, &other).unwrap();
+    let (code, _, message) = world.run("estimate", "twice", &[]);
+    assert!(code == 1 && message.contains("and another, not by"), "{message}");
+    assert!(message.contains("choose another `--out`"), "{message}");
+    assert_eq!(fs::read_to_string(&record).unwrap(), other);
 }
 
 #[test]

@@ -13,7 +13,6 @@ use std::{
 use squbed_core::{LatentPrompt, Task};
 
 use crate::{
-    atomic::folder_of,
     error::{Error, Place, Result},
     jsonl,
 };
@@ -23,7 +22,11 @@ use paths::Base;
 const REMEDY: &str = "a row is one object {\"id\", \"prompt\", \"dataset\"?, \"category\"?, \
                       \"ground_truth\"?, \"latents\": [{\"prompt\", \"videos\": [path]}]}";
 
-/// Reads tasks from a JSON Lines file, a Parquet file (known by its first bytes) or a folder tree.
+/// The list of a data set in its folder.
+const LIST: &str = "tasks.jsonl";
+
+/// Reads tasks from a JSON Lines file, a Parquet file (known by its first bytes) or a folder: its `tasks.jsonl`
+/// where it has one, else a folder tree.
 ///
 /// JSON Lines and Parquet have one task a row, with the fields of [`Task`]; in Parquet `latents` is a
 /// list of structs of `prompt` and a list `videos`. Relative paths are resolved against the file's
@@ -44,11 +47,18 @@ const REMEDY: &str = "a row is one object {\"id\", \"prompt\", \"dataset\"?, \"c
 /// No task, an id given twice, an empty id or prompt, an unknown field, a wrong type: each with file and row.
 pub fn read_tasks(path: &Path) -> Result<Vec<Task>> {
     let metadata = fs::metadata(path).map_err(Error::io("read", path))?;
+    let listed = path.join(LIST);
+    if metadata.is_dir() && listed.is_file() {
+        return read_tasks(&listed);
+    }
     let tasks = if metadata.is_dir() {
+        if path.join("world.json").is_file() {
+            return Err(Error::UnfinishedWorld { path: path.to_owned() });
+        }
         folder::read(path)?
     } else {
         let rows = if parquet::is_parquet(path)? { parquet::read(path)? } else { read_lines(path)? };
-        let base = Base::new(folder_of(path));
+        let base = Base::new(squbed_files::folder_of(path));
         rows.into_iter().map(|(place, task)| (place, map_paths(task, |p| base.resolve(&p)))).collect()
     };
     check(path, tasks)
@@ -65,7 +75,7 @@ fn read_lines(path: &Path) -> Result<Vec<(Place, Task)>> {
 /// where they lie under it, with `..` where they share at least the first folder below the root, else
 /// absolute.
 pub fn write_tasks(path: &Path, tasks: &[Task]) -> Result<()> {
-    let folder = folder_of(path);
+    let folder = squbed_files::folder_of(path);
     fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
     let base = Base::new(folder);
     let rows = tasks

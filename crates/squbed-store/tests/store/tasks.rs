@@ -76,7 +76,10 @@ fn a_line_that_is_no_task_is_named_with_column_value_and_remedy() {
             r#"{"id":"b","prompt":"x","latents":[{"prompt":"z","videos":"v.mp4"}]}"#,
             "line 3, column 64: invalid type: string \"v.mp4\", expected a sequence",
         ),
-        (r#"{"id":"b","prompt":"x""#, "line 3, column 22: EOF while parsing an object"),
+        (
+            r#"{"id":"b","prompt":"x""#,
+            "line 3, column 22: the row ends too early (EOF while parsing an object); it may be cut short",
+        ),
         (r#"["b"]"#, "line 3, column 5: invalid length 1, expected struct Task with 6 elements"),
         ("tasks", "line 3, column 2: expected ident"),
         (r#"{"id":"b","prompt":"x"} {}"#, "line 3, column 25: trailing characters"),
@@ -334,4 +337,21 @@ proptest! {
         write_tasks(&path, &tasks).unwrap();
         prop_assert_eq!(read_tasks(&path).unwrap(), tasks);
     }
+}
+
+#[test]
+fn a_folder_with_a_list_is_read_by_its_list_and_an_unfinished_world_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("world.json"), "{}").unwrap();
+    fs::create_dir_all(home.path().join("videos/t1")).unwrap();
+    let told = read_tasks(home.path()).unwrap_err().to_string();
+    assert!(told.contains("is not finished") && told.contains("squbed sim world"), "{told}");
+    fs::write(home.path().join("tasks.jsonl"), r#"{"id": "t1", "prompt": "p", "latents": []}"#).unwrap();
+    assert_eq!(read_tasks(home.path()).unwrap()[0].id, "t1");
+}
+
+#[test]
+fn a_row_cut_short_is_told_as_such_with_its_end() {
+    let told = refused(r#"{"id": "t1", "prompt": "#);
+    assert!(told.contains("line 1, column 23: the row ends too early"), "{told}");
 }

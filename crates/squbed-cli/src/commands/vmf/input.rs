@@ -27,7 +27,8 @@ pub(super) fn read_groups(path: &Path) -> anyhow::Result<(Vec<Group>, f64)> {
             Ok((groups, precision))
         }
         Some("json") => Ok((read_json_groups(path)?, f64::EPSILON)),
-        _ => bail!("{} is none of .npy, .safetensors and .json", path.display()),
+        None if path == Path::new("-") => Ok((read_json_groups(path)?, f64::EPSILON)),
+        _ => bail!("{} is none of .npy, .safetensors, .json and - (JSON on stdin)", path.display()),
     }
 }
 
@@ -119,7 +120,9 @@ fn kind(x: &Value) -> &'static str {
 }
 
 fn read_json(path: &Path) -> anyhow::Result<Value> {
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let stdin = path == Path::new("-");
+    let text = if stdin { std::io::read_to_string(std::io::stdin()) } else { fs::read_to_string(path) };
+    let text = text.with_context(|| format!("cannot read {}", path.display()))?;
     serde_json::from_str(&text).map_err(|error| {
         // Line and column count from 1, the column in bytes.
         let line: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();

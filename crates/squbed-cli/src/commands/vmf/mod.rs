@@ -86,7 +86,7 @@ struct KappaRow {
 #[derive(Args)]
 pub(crate) struct Fit {
     /// .npy [m,d] or [groups,m,d]; .safetensors, where several tensors are groups in the order of their names; or a
-    /// JSON array of rows or of groups. Groups may differ in size.
+    /// JSON array of rows or of groups, with - from stdin. Groups may differ in size.
     file: PathBuf,
     /// exact, u, banerjee, sra, song or tanabe.
     #[arg(long, default_value = "exact")]

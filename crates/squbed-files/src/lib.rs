@@ -1,0 +1,241 @@
+//! Files that appear whole or not at all, also when the process is killed or the power fails.
+//!
+//! A file is written under a temporary name in the folder of its own, brought to the disk and renamed. Its
+//! writer holds a lock on it; what nobody holds is the leftover of a killed process and is removed by the next one
+//! that writes into that folder. Errors are the system's; the caller, who knows what the file is, names it.
+
+use std::{
+    collections::HashSet,
+    fs::{self, File},
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use tempfile::{Builder, NamedTempFile};
+
+/// Start and end of the name of a file that is being written; nothing ever reads one.
+const PREFIX: &str = ".squbed-";
+const SUFFIX: &str = ".tmp";
+
+/// Writes `bytes` to `path`. Missing folders are made; a file of that name is replaced. On an error nothing
+/// stays behind, and an older file stands as it was.
+///
+/// # Errors
+///
+/// What the system answers.
+pub fn write(path: &Path, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+    write_with(path, |writer| writer.write_all(bytes.as_ref()))
+}
+
+/// [`write`] for what is written piece by piece; `pieces` gets a buffered writer.
+///
+/// # Errors
+///
+/// What the system or `pieces` answers.
+pub fn write_with(
+    path: &Path,
+    pieces: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
+) -> io::Result<()> {
+    let partial = Partial::beside(path)?;
+    let mut writer = BufWriter::with_capacity(1 << 16, partial.file.as_file());
+    pieces(&mut writer)?;
+    writer.flush()?;
+    drop(writer);
+    partial.commit()
+}
+
+/// A file under its temporary name; removed where it is dropped before [`commit`](Self::commit).
+#[derive(Debug)]
+pub struct Partial {
+    file: NamedTempFile,
+    target: PathBuf,
+}
+
+impl Partial {
+    /// An empty file in the folder of `target`, which is made where it is missing.
+    ///
+    /// # Errors
+    ///
+    /// What the system answers; a `target` that is no file's name.
+    pub fn beside(target: &Path) -> io::Result<Self> {
+        if target.file_name().is_none() {
+            return Err(io::ErrorKind::InvalidFilename.into());
+        }
+        let folder = folder_of(target);
+        fs::create_dir_all(folder)?;
+        sweep_once(folder);
+        loop {
+            let file = temporary_in(folder)?;
+            // Where a system has no locks, nothing is held, and nothing is swept.
+            let _ = file.as_file().try_lock();
+            // Between its making and its lock another process may have swept it.
+            if fs::exists(file.path())? {
+                return Ok(Self { file, target: target.to_owned() });
+            }
+        }
+    }
+
+    /// The temporary name, for a writer that opens its file itself.
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Brings the file to the disk and gives it its name.
+    ///
+    /// # Errors
+    ///
+    /// What the system answers; the file is removed then.
+    pub fn commit(self) -> io::Result<()> {
+        self.file.as_file().sync_all()?;
+        self.file.persist(&self.target).map_err(|refused| refused.error)?;
+        sync_folder(folder_of(&self.target))
+    }
+}
+
+/// The folder that a file lies in.
+pub fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+        Some(folder) => folder,
+        None => Path::new("/"),
+    }
+}
+
+fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = Builder::new();
+    builder.prefix(PREFIX).suffix(SUFFIX);
+    #[cfg(unix)]
+    {
+        // As any other new file; the default, 0600, would lock colleagues out of a shared cache.
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(folder)
+}
+
+/// [`sweep`], once a process and folder.
+fn sweep_once(folder: &Path) {
+    static SWEPT: Mutex<Option<HashSet<PathBuf>>> = Mutex::new(None);
+    let mut swept = SWEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    if swept.get_or_insert_default().insert(folder.to_owned()) {
+        sweep(folder);
+    }
+}
+
+/// Removes what killed processes left in a folder. A leftover that cannot be removed harms nobody, so that no error
+/// is told.
+fn sweep(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let ours = name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX));
+        if ours && let Ok(file) = File::open(entry.path()) {
+            // Its writer, alive, would hold it.
+            if file.try_lock().is_ok() {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+/// Makes a rename within `folder` durable.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Elsewhere a folder cannot be opened as a file, and renames are journalled.
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_file_is_written_and_replaced_whole() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("deep/er/x.txt");
+        write(&path, "one").unwrap();
+        write(&path, "two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(names(path.parent().unwrap()), ["x.txt"]);
+    }
+
+    #[test]
+    fn an_error_midway_leaves_the_old_file_and_nothing_else() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("x.txt");
+        write(&path, "old").unwrap();
+        let error = write_with(&path, |w| {
+            w.write_all(&[7; 1 << 20])?;
+            Err(io::Error::other("no more"))
+        })
+        .unwrap_err();
+        assert_eq!(error.to_string(), "no more");
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(names(home.path()), ["x.txt"]);
+    }
+
+    #[test]
+    fn a_folder_in_the_way_and_a_name_that_is_none_are_errors() {
+        let home = tempfile::tempdir().unwrap();
+        fs::create_dir_all(home.path().join("x/y")).unwrap();
+        assert!(write(&home.path().join("x"), "").is_err());
+        assert_eq!(names(home.path()), ["x"]);
+        let error = write(&home.path().join(".."), "").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidFilename);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn others_may_read_it_as_far_as_the_umask_allows() {
+        use std::os::unix::fs::PermissionsExt;
+        let home = tempfile::tempdir().unwrap();
+        let plain = home.path().join("plain");
+        let whole = home.path().join("whole");
+        fs::write(&plain, "").unwrap();
+        write(&whole, "").unwrap();
+        let mode = |p| fs::metadata(p).unwrap().permissions().mode();
+        assert_eq!(mode(whole), mode(plain));
+    }
+
+    #[test]
+    fn leftovers_of_the_dead_are_swept_and_the_files_of_the_living_stay() {
+        let home = tempfile::tempdir().unwrap();
+        let dead = home.path().join(".squbed-dead.tmp");
+        let stranger = home.path().join(".other-dead.tmp");
+        for path in [&dead, &stranger] {
+            fs::write(path, "half").unwrap();
+        }
+        // Opened on its own, as by another process: a lock belongs to what was opened.
+        let alive = home.path().join(".squbed-alive.tmp");
+        let held = File::create(&alive).unwrap();
+        held.lock().unwrap();
+        write(&home.path().join("x"), "").unwrap();
+        assert!(!dead.exists() && alive.exists() && stranger.exists());
+        drop(held);
+        sweep(home.path());
+        assert!(!alive.exists());
+    }
+
+    #[test]
+    fn a_writer_holds_its_file() {
+        let home = tempfile::tempdir().unwrap();
+        let partial = Partial::beside(&home.path().join("x")).unwrap();
+        sweep(home.path());
+        assert!(partial.path().exists());
+        // As a library does that opens the name itself.
+        fs::write(partial.path(), "frames").unwrap();
+        partial.commit().unwrap();
+        assert_eq!(fs::read(home.path().join("x")).unwrap(), b"frames");
+        assert_eq!(names(home.path()), ["x"]);
+    }
+}
