@@ -99,8 +99,9 @@ pub enum Error {
     },
     /// No source gave the model.
     #[error(
-        "no source gave model `{model}`:{failures}\nput its files into a folder and {remedy} --from FOLDER`",
+        "no source gave model `{model}`:{failures}\nput {missing} into a folder and {remedy} --from FOLDER`",
         failures = list(failures),
+        missing = if missing.is_empty() { "its files".to_owned() } else { missing.join(", ") },
         remedy = fetch_remedy(&[model]).trim_end_matches('`')
     )]
     Fetch {
@@ -108,6 +109,8 @@ pub enum Error {
         model: String,
         /// Each source and why it failed, in the order tried.
         failures: Vec<SourceFailure>,
+        /// The files that have yet to come, by their paths in the sources.
+        missing: Vec<String>,
     },
     /// The folder or archive that was named did not give the model.
     #[error(

@@ -66,7 +66,8 @@ fn what_came_verified_stays_until_the_rest_comes() {
         store(&place, &[A, B], &sources(&none)).fetch("tiny", &place.options(), &mut quiet).unwrap_err();
     let text = error.to_string();
     assert!(text.contains(&format!("{0} for b.bin: {0}/b.bin gives status 404", none.address)), "{text}");
-    assert!(text.ends_with("run `squbed models fetch tiny --from FOLDER`"), "{text}");
+    let remedy = "\nput b.bin into a folder and run `squbed models fetch tiny --from FOLDER`";
+    assert!(text.ends_with(remedy), "{text}");
     assert_eq!(failures(error), [format!("{} for b.bin", none.address)]);
     assert!(!place.model().exists(), "a model appears whole");
 

@@ -265,6 +265,30 @@ fn shapes_that_do_not_fit_are_refused() {
     assert!(max_pool3d(&zeros(&[1, 1, 1, 1, 2]), [2; 3], [1; 3], &Padding3d::Valid).is_err());
 }
 
+/// 6144 products of numbers in [0, 1) added one after the other are off by 2.4e-6 of their sum.
+#[test]
+fn a_long_sum_keeps_its_digits() {
+    let (inputs, outputs) = (6144, 80);
+    let half = |numbers: Vec<f32>| numbers.into_iter().map(|x| (x + 1.0) / 2.0).collect::<Vec<f32>>();
+    let (x, weight) = (half(numbers(inputs, 1)), half(numbers(inputs * outputs, 2)));
+    let exact =
+        |o: usize| -> f64 { (0..inputs).map(|i| f64::from(x[i]) * f64::from(weight[i * outputs + o])).sum() };
+    let tensor =
+        |values: &[f32], dims: [usize; 5]| Tensor::from_slice(values, &dims[..], &Device::Cpu).unwrap();
+    let y = conv3d(
+        &tensor(&x, [1, 1, 1, 1, inputs]),
+        &tensor(&weight, [1, 1, 1, inputs, outputs]),
+        None,
+        [1; 3],
+        &Padding3d::Valid,
+        false,
+    );
+    let y = y.unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let off = |(o, &y): (usize, &f32)| (f64::from(y) / exact(o) - 1.0).abs();
+    let worst = y.iter().enumerate().map(off).fold(0.0, f64::max);
+    assert!(worst < 8e-7, "{worst:e}");
+}
+
 #[test]
 fn nan_is_not_lost() {
     let cpu = Device::Cpu;

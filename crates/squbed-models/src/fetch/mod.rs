@@ -206,17 +206,22 @@ impl<'a> Job<'a> {
         Ok(missing)
     }
 
-    /// Leaves of the stage what a later fetch can use, and no empty folder.
-    fn give_up(&self) {
+    /// Leaves of the stage what a later fetch can use, and no empty folder. Gives the missing files that are not
+    /// among it, by their paths in the sources.
+    fn give_up(&self, missing: &[&ModelFile]) -> Vec<String> {
         let stage = self.stage();
-        let (pinned, others): (Vec<_>, Vec<_>) =
-            self.manifest.files.iter().partition(|file| file.is_pinned());
-        if pinned.iter().any(|file| stage.join(&file.path).is_file()) {
-            others.iter().for_each(|file| drop(fs::remove_file(stage.join(&file.path))));
-        } else {
+        let there = |file: &ModelFile| stage.join(&file.path).is_file();
+        for file in self.manifest.files.iter().filter(|file| !file.is_pinned() && there(file)) {
+            // A later fetch begins a stage of its own in any case.
+            let _ = fs::remove_file(stage.join(&file.path));
+        }
+        let left = missing.iter().filter(|file| !there(file)).map(|file| Wanted::of(file).path.to_owned());
+        let left = left.collect();
+        if !self.manifest.files.iter().any(there) {
             let _ = fs::remove_dir_all(&stage);
         }
         let _ = fs::remove_dir(&self.partial);
+        left
     }
 
     /// A place below `.NAME.partial` for what is received as `path`.
@@ -325,7 +330,7 @@ pub(crate) fn fetch(
             Err(error) => failures.push(SourceFailure { source, error }),
         }
     }
-    job.give_up();
+    let missing = job.give_up(&missing);
     let model = manifest.name.clone();
     match (given.map(|given| given.origin), failures.pop()) {
         (Some(Origin::Folder { path }), Some(SourceFailure { error: failure, .. })) => {
@@ -334,7 +339,7 @@ pub(crate) fn fetch(
         }
         (_, last) => {
             failures.extend(last);
-            Err(Error::Fetch { model, failures })
+            Err(Error::Fetch { model, failures, missing })
         }
     }
 }

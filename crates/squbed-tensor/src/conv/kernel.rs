@@ -3,7 +3,8 @@
 //! A tile of a few positions × up to 64 channels keeps its sums in registers while it walks over the taps. Each
 //! tap is a contiguous run of the padded input, so nothing is gathered: position `r` reads
 //! `x[bases[r] + tap..][..run]`. Every sum takes its inputs in the same order in whatever tile it lies, so a
-//! result does not depend on the number of threads or on its neighbours.
+//! result does not depend on the number of threads or on its neighbours. A pass sums from zero and is added as a
+//! whole: rounding errors of a long sum grow with the length and the number of its passes, not with its own.
 
 /// Numbers in one vector of the packed weights.
 pub(super) const LANES: usize = 16;
@@ -82,9 +83,6 @@ impl Pass<'_> {
     fn portable_tile<const M: usize>(&self, bases: [usize; M], column: usize, sums: &mut [f32]) {
         let width = self.vectors * LANES;
         let mut acc = [[0.0_f32; LANES]; M];
-        for (acc, sums) in acc.iter_mut().zip(sums.chunks(width)) {
-            acc.copy_from_slice(&sums[column..][..LANES]);
-        }
         let weights: &[f32] = self.weights;
         for (tap, weights) in self.taps.iter().zip(weights.chunks_exact(self.run * width)) {
             let x = bases.map(|base| &self.x[base + tap..][..self.run]);
@@ -96,7 +94,7 @@ impl Pass<'_> {
             }
         }
         for (acc, sums) in acc.iter().zip(sums.chunks_mut(width)) {
-            sums[column..][..LANES].copy_from_slice(acc);
+            sums[column..][..LANES].iter_mut().zip(acc).for_each(|(sum, acc)| *sum += acc);
         }
     }
 }
@@ -110,8 +108,8 @@ fn multiply_add(a: f32, b: f32, c: f32) -> f32 {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_storeu_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
-        _mm512_set1_ps, _mm512_storeu_ps,
+        _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_storeu_ps, _mm512_add_ps,
+        _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_storeu_ps,
     };
 
     use super::{LANES, Pass};
@@ -169,7 +167,7 @@ mod x86 {
 
     /// Writes a tile for registers of `$lanes` numbers.
     macro_rules! tile {
-        ($name:ident, $features:literal, $lanes:literal, $load:ident, $set1:ident, $fma:ident, $store:ident) => {
+        ($name:ident, $features:literal, $lanes:literal, $load:ident, $set1:ident, $fma:ident, $add:ident, $store:ident) => {
             /// Positions `first..first + M` × `V` registers of output channels from `column` on. Returns `M`.
             ///
             /// # Safety
@@ -188,11 +186,6 @@ mod x86 {
                 unsafe {
                     let sums = sums.as_mut_ptr().add(first * width + column);
                     let mut acc = [[$set1(0.0); V]; M];
-                    for (r, acc) in acc.iter_mut().enumerate() {
-                        for (v, acc) in acc.iter_mut().enumerate() {
-                            *acc = $load(sums.add(r * width + v * $lanes));
-                        }
-                    }
                     let mut weights = pass.weights.as_ptr().add(column);
                     for &tap in pass.taps {
                         let mut x = [pass.x.as_ptr(); M];
@@ -215,7 +208,8 @@ mod x86 {
                     }
                     for (r, acc) in acc.iter().enumerate() {
                         for (v, acc) in acc.iter().enumerate() {
-                            $store(sums.add(r * width + v * $lanes), *acc);
+                            let sum = sums.add(r * width + v * $lanes);
+                            $store(sum, $add($load(sum), *acc));
                         }
                     }
                 }
@@ -224,8 +218,26 @@ mod x86 {
         };
     }
 
-    tile!(avx512_tile, "avx512f", 16, _mm512_loadu_ps, _mm512_set1_ps, _mm512_fmadd_ps, _mm512_storeu_ps);
-    tile!(avx2_tile, "avx2,fma", 8, _mm256_loadu_ps, _mm256_set1_ps, _mm256_fmadd_ps, _mm256_storeu_ps);
+    tile!(
+        avx512_tile,
+        "avx512f",
+        16,
+        _mm512_loadu_ps,
+        _mm512_set1_ps,
+        _mm512_fmadd_ps,
+        _mm512_add_ps,
+        _mm512_storeu_ps
+    );
+    tile!(
+        avx2_tile,
+        "avx2,fma",
+        8,
+        _mm256_loadu_ps,
+        _mm256_set1_ps,
+        _mm256_fmadd_ps,
+        _mm256_add_ps,
+        _mm256_storeu_ps
+    );
 }
 
 #[cfg(test)]
