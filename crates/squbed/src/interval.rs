@@ -9,8 +9,8 @@
 //! would make every resample tighter than its group ([`PairDistances::drawn`]).
 //!
 //! Share of intervals at the nominal 95 % that hold the true value, of groups drawn from von Mises–Fisher distributions in
-//! 64 dimensions (`tests/interval.rs`): the jackknife's .91 to .99 at n = m = 10, at 4 and at n = 3, m = 2; the bootstrap's
-//! .92 to .99 at 10, .87 to .97 at 4 and .59 to .83 at n = 3. The jackknife is therefore the default.
+//! 64 dimensions (`tests/interval.rs`): the jackknife's .91 to .98 at n = m = 10, at 4 and at n = 3, m = 2; the bootstrap's
+//! .89 to .97 at 10, .86 to .96 at 4 and .61 to .82 at n = 3. The jackknife is therefore the default.
 //!
 //! An interval is of its estimator: those of the plug-in estimators hold its bias at that n and m, not the true entropy.
 

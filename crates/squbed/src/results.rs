@@ -148,9 +148,15 @@ pub fn write_estimate(out: &Path, estimate: &method::Estimate, in_force: &Method
     write_json(&record, in_force)
 }
 
-/// Writes which videos are unlike the others of their latent prompt, beside the uncertainties.
-pub fn write_anomalies(out: &Path, estimate: &str, rows: &[VideoAnomaly]) -> Result<()> {
-    Ok(squbed_store::write_json_lines(&out.join(estimate).join(ANOMALIES), rows)?)
+/// Writes which videos are unlike the others of their latent prompt, beside the uncertainties; paths of videos that lie in
+/// `out` start there.
+pub fn write_anomalies(out: &Path, estimate: &str, mut rows: Vec<VideoAnomaly>) -> Result<()> {
+    for row in &mut rows {
+        if let Ok(inside) = row.video.strip_prefix(out) {
+            row.video = inside.to_owned();
+        }
+    }
+    Ok(squbed_store::write_json_lines(&out.join(estimate).join(ANOMALIES), &rows)?)
 }
 
 /// Takes an estimate away that this run could not make again.

@@ -240,7 +240,7 @@ pub fn run(
         };
         results::write_estimate(out, &estimate, &in_force)?;
         let anomalies = anomaly::anomalies(&tasks, &videos, in_force.options.estimator)?;
-        results::write_anomalies(out, &in_force.name(), &anomalies)?;
+        results::write_anomalies(out, &in_force.name(), anomalies)?;
         record.steps.push(StepRecord {
             step: format!("estimate, {preset} preset"),
             unit: "tasks".to_owned(),

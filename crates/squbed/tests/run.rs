@@ -81,6 +81,7 @@ fn a_run_reuses_what_is_finished_and_survives_a_broken_video() {
     // Each generated video has its row, of which two alone say nothing of one another.
     let anomalies = fs::read_to_string(out.join("default/anomalies.jsonl")).unwrap();
     assert_eq!((anomalies.lines().count(), anomalies.matches(r#""surprise":null"#).count()), (16, 16));
+    assert_eq!(anomalies.matches(r#""video":"videos/"#).count(), 16);
     let claimed = first.calibration.claim.tests.iter().filter(|t| t.estimate.as_deref() == Some("paper"));
     assert_eq!(claimed.count(), 10);
     for row in squbed::results::read_uncertainty(out, "default").unwrap().unwrap() {

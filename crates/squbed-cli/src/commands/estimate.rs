@@ -184,7 +184,7 @@ impl Estimate {
         };
         results::write_estimate(&input.out, &estimate, &in_force)?;
         let anomalies = anomaly::anomalies(&tasks, &videos, in_force.options.estimator)?;
-        results::write_anomalies(&input.out, &in_force.name(), &anomalies)?;
+        results::write_anomalies(&input.out, &in_force.name(), anomalies)?;
         squbed::store::write_tasks(&input.out.join("tasks.jsonl"), &tasks).map_err(squbed::Error::from)?;
         results::carry_truth(&input.tasks, &tasks, &input.out)?;
         results::forget_calibration(&input.out)?;

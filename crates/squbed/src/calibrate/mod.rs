@@ -25,7 +25,7 @@ pub use correlation::{
 pub use error::CalibrateError;
 pub use folder::{CalibrateOptions, calibrate_folder};
 pub use parts::{Parts, PointMasses, rank_sum, zscore_sum};
-pub use ranking::HumanRanking;
+pub use ranking::{HumanRanking, RankingUsed};
 pub use subset::SubsetRule;
 
 use crate::error::{Error, Result};

@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_ranking_is_read_with_its_ties_and_faults_are_placed() {
-        let ranks = read("rank, id\n1, b\n2.5,a\n2.5, \"c, d\"\n").unwrap();
+        let ranks = read("rank, id\n1, b\n2.5,a\n2.5,\"c, d\"\n").unwrap();
         assert_eq!((ranks["b"], ranks["a"], ranks["c, d"]), (1.0, 2.5, 2.5));
         for (text, part) in [
             ("id,score\na,1\n", "line 1: there is no column `rank`, only: id, score"),
