@@ -134,7 +134,9 @@ fn what_cannot_be_encoded_leaves_no_file() {
     assert!(matches!(encode(vec![picture(0, 32, 32)], &wild), Error::Quality { quality: 200, .. }));
     assert_eq!(names(folder.path()), Vec::<String>::new());
 
-    let nowhere = folder.path().join("missing").join("v.mp4");
+    // A file stands where the folder would be; one that is missing is made.
+    fs::write(folder.path().join("file"), "").unwrap();
+    let nowhere = folder.path().join("file").join("v.mp4");
     let error = squbed_video::encode(&nowhere, frames(2), &usual).unwrap_err();
     assert!(matches!(error, Error::Unwritable { .. }), "{error}");
 }
