@@ -1,4 +1,4 @@
-//! Files that appear whole or not at all, also when the process is killed or the power fails.
+//! Files that have an end when they are read, and appear whole or not at all when they are written, also when the process is killed or the power fails.
 //!
 //! A file is written under a temporary name in the folder of its own, brought to the disk and renamed. Its
 //! writer holds a lock on it; what nobody holds is the leftover of a killed process and is removed by the next one
@@ -7,7 +7,7 @@
 use std::{
     collections::HashSet,
     fs::{self, File},
-    io::{self, BufWriter, Write},
+    io::{self, BufWriter, Read, Write},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
@@ -17,6 +17,30 @@ use tempfile::{Builder, NamedTempFile};
 /// Start and end of the name of a file that is being written; nothing ever reads one.
 const PREFIX: &str = ".squbed-";
 const SUFFIX: &str = ".tmp";
+
+/// Opens a file to be read to its end. A pipe, a device or a folder, whose end may never come, is refused.
+///
+/// # Errors
+///
+/// What the system answers; what is no regular file.
+pub fn open(path: &Path) -> io::Result<File> {
+    // Before it is opened: to open a pipe is to wait for its writer.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+    }
+    File::open(path)
+}
+
+/// The bytes of a file that [`open`] takes.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
 
 /// Writes `bytes` to `path`. Missing folders are made; a file of that name is replaced. On an error nothing
 /// stays behind, and an older file stands as it was.
@@ -28,7 +52,7 @@ pub fn write(path: &Path, bytes: impl AsRef<[u8]>) -> io::Result<()> {
     write_with(path, |writer| writer.write_all(bytes.as_ref()))
 }
 
-/// [`write`] for what is written piece by piece; `pieces` gets a buffered writer.
+/// [`write()`] for what is written piece by piece; `pieces` gets a buffered writer.
 ///
 /// # Errors
 ///
@@ -224,6 +248,19 @@ mod tests {
         drop(held);
         sweep(home.path());
         assert!(!alive.exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_may_have_no_end_is_not_read() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("x");
+        fs::write(&path, "abc").unwrap();
+        assert_eq!(read(&path).unwrap(), b"abc");
+        for endless in [Path::new("/dev/zero"), home.path()] {
+            assert_eq!(read(endless).unwrap_err().to_string(), "it is no regular file");
+        }
+        assert_eq!(read(&home.path().join("y")).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

@@ -110,7 +110,7 @@ pub fn load_arch(
 
 /// A configuration file and its content.
 pub(crate) fn read_config(file: &Path) -> Result<(PathBuf, Vec<u8>), Error> {
-    Ok((file.to_owned(), std::fs::read(file).map_err(Error::io("read", file))?))
+    Ok((file.to_owned(), squbed_files::read(file).map_err(Error::io("read", file))?))
 }
 
 /// Builds a network from weights and the content of its configuration file, which messages name.

@@ -12,7 +12,6 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -114,7 +113,7 @@ pub struct TensorInfo {
 ///
 /// [`Error::Io`], [`Error::Convert`].
 pub fn read_checkpoint(path: &Path) -> Result<Converted, Error> {
-    let bytes = fs::read(path).map_err(Error::io("read", path))?;
+    let bytes = squbed_files::read(path).map_err(Error::io("read", path))?;
     let refused = |source| Error::Convert { file: path.to_path_buf(), source };
     from_bytes(path, bytes).map_err(refused)
 }
@@ -216,8 +215,8 @@ fn merge(path: &Path, index: &[u8]) -> Result<Converted, ConvertError> {
             return Err(ConvertError::ShardName { shard: shard.clone() });
         }
         let file = folder.join(shard);
-        let bytes =
-            fs::read(&file).map_err(|source| ConvertError::ShardUnreadable { file: file.clone(), source })?;
+        let bytes = squbed_files::read(&file)
+            .map_err(|source| ConvertError::ShardUnreadable { file: file.clone(), source })?;
         shards.insert(shard.as_str(), (file, bytes));
     }
     let mut opened = BTreeMap::new();

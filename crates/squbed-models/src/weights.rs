@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    fmt, fs,
+    fmt,
     path::PathBuf,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -97,7 +97,7 @@ impl Weights {
     /// knows.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, Error> {
         let path = path.into();
-        let bytes = fs::read(&path).map_err(Error::io("read", &path))?;
+        let bytes = squbed_files::read(&path).map_err(Error::io("read", &path))?;
         let length = cut(&bytes);
         let bytes = match from_bytes(&path, bytes) {
             Ok(converted) => converted.bytes,

@@ -89,6 +89,10 @@ pub(crate) fn tau(balance: f64, untied_x: u64, untied_y: u64) -> f64 {
     if untied_x == 0 || untied_y == 0 {
         return f64::NAN;
     }
+    if untied_x == untied_y {
+        // A perfect order is 1 exactly: what is left of 1 − τ² by rounding is no partial correlation.
+        return balance / untied_x as f64;
+    }
     (balance / (untied_x as f64).sqrt() / (untied_y as f64).sqrt()).clamp(-1.0, 1.0)
 }
 

@@ -1,12 +1,12 @@
 //! Content digests: BLAKE3, lower-case hex, 64 characters.
 
-use std::{fs::File, path::Path};
+use std::path::Path;
 
 use crate::error::{Error, Result};
 
 /// The digest of a file's bytes, read piece by piece; a renamed or copied file keeps it.
 pub fn digest_file(path: &Path) -> Result<String> {
-    let file = File::open(path).map_err(Error::io("open", path))?;
+    let file = squbed_files::open(path).map_err(Error::io("open", path))?;
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(file).map_err(Error::io("read", path))?;
     Ok(hasher.finalize().to_hex().to_string())

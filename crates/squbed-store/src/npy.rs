@@ -3,7 +3,7 @@
 //! Format: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>. Versions 1.0 and
 //! 2.0 are read; 1.0 is written, byte by byte as NumPy writes it.
 
-use std::{fs, io::Write, path::Path};
+use std::{io::Write, path::Path};
 
 use crate::{
     atomic::write_atomic_with,
@@ -202,7 +202,7 @@ impl NpyArray {
 
 /// Reads a `.npy` file.
 pub fn read_npy(path: &Path) -> Result<NpyArray> {
-    let bytes = fs::read(path).map_err(Error::io("read", path))?;
+    let bytes = squbed_files::read(path).map_err(Error::io("read", path))?;
     NpyArray::from_bytes(&bytes).map_err(|source| Error::Npy { path: path.to_owned(), source })
 }
 

@@ -1,6 +1,6 @@
 //! Arrays from safetensors files.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use ::safetensors::{Dtype, SafeTensors};
 
@@ -11,7 +11,7 @@ use crate::{
 
 /// Reads the tensor `name` of a safetensors file, or its only one; F32, F64 or I64.
 pub fn read_safetensors(path: &Path, name: Option<&str>) -> Result<NpyArray> {
-    let bytes = fs::read(path).map_err(Error::io("read", path))?;
+    let bytes = squbed_files::read(path).map_err(Error::io("read", path))?;
     let damaged = |source| Error::Safetensors { path: path.to_owned(), source };
     let file = SafeTensors::deserialize(&bytes).map_err(damaged)?;
     let mut names: Vec<String> = file.names().into_iter().map(str::to_owned).collect();
@@ -31,7 +31,7 @@ pub fn read_safetensors(path: &Path, name: Option<&str>) -> Result<NpyArray> {
 /// Reads all tensors of a safetensors file with their names, F32, F64 or I64, in the order of their names; numbers in
 /// names count as numbers, so that `g2` comes before `g10`.
 pub fn read_all_safetensors(path: &Path) -> Result<Vec<(String, NpyArray)>> {
-    let bytes = fs::read(path).map_err(Error::io("read", path))?;
+    let bytes = squbed_files::read(path).map_err(Error::io("read", path))?;
     let damaged = |source| Error::Safetensors { path: path.to_owned(), source };
     let file = SafeTensors::deserialize(&bytes).map_err(damaged)?;
     let mut names: Vec<String> = file.names().into_iter().map(str::to_owned).collect();

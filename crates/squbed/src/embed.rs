@@ -64,6 +64,11 @@ impl Embeddings {
         self.rows.get(self.digests.get(path)?).map(Vec::as_slice)
     }
 
+    /// The digest of a video file's content, where it could be read.
+    pub fn digest(&self, path: &Path) -> Option<&str> {
+        self.digests.get(path).map(String::as_str)
+    }
+
     /// The embedding of a text.
     pub fn text(&self, text: &str) -> Option<&[f32]> {
         self.rows.get(&squbed_store::digest_text(text)).map(Vec::as_slice)

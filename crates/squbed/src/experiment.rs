@@ -115,7 +115,7 @@ pub struct Embed {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Score {
-    /// The metrics, as [`Measure`](crate::score::Measure) names them; the first is the primary one.
+    /// The metrics, as [`Measure`] names them; the first is the primary one.
     #[serde(default = "default_metrics")]
     pub metrics: Vec<String>,
     /// Model of the CLIP metrics.

@@ -280,7 +280,9 @@ impl Folder {
     }
 
     fn verdict(&self, Context { floors, seeds }: Context<'_>) -> Verdict {
-        let default = self.calibration.preset(Preset::Default.name());
+        // The default preset leads; where it is not there, the first of the others does.
+        let others = || self.calibration.presets.values().flatten().next();
+        let default = self.calibration.preset(Preset::Default.name()).or_else(others);
         let mut evidence = Vec::new();
         if let Some(truth) = default.and_then(|c| c.truth.as_ref()) {
             evidence
@@ -332,8 +334,8 @@ impl Folder {
     fn claim_in_words(&self, total: Option<&Correlation>) -> String {
         let accuracy = &self.calibration.accuracy;
         match total {
-            None if self.calibration.preset(Preset::Default.name()).is_none() => {
-                "The default preset has no figures here.".to_owned()
+            None if self.calibration.presets.values().all(Option::is_none) => {
+                "No estimate could be computed here.".to_owned()
             }
             None => "No task has an accuracy, so that nothing is said of the claim.".to_owned(),
             Some(c) if c.ci_high < 0.0 => {
@@ -342,9 +344,20 @@ impl Folder {
             Some(c) if c.ci_low > 0.0 => {
                 format!("The claim fails here: the more uncertain a task, the more accurate by {accuracy}.")
             }
-            Some(c) if c.ci_low.is_nan() => {
-                format!("Whether uncertainty predicts {accuracy} cannot be told: {}.", c.ci_method)
+            // Without an interval, as of a perfect order, p decides.
+            Some(c) if c.ci_low.is_nan() && c.p < 0.05 && c.tau < 0.0 => {
+                format!(
+                    "The more uncertain a task, the less accurate by {accuracy} (by p; there is no interval)."
+                )
             }
+            Some(c) if c.ci_low.is_nan() && c.p < 0.05 => format!(
+                "The claim fails here: the more uncertain a task, the more accurate by {accuracy} (by p; there is no \
+                 interval)."
+            ),
+            Some(c) if c.ci_low.is_nan() => format!(
+                "Whether uncertainty predicts {accuracy} cannot be told: {}.",
+                c.ci_method.trim_start_matches("none: ")
+            ),
             Some(_) => {
                 format!("It is not shown that uncertainty predicts {accuracy}: the interval of τ contains 0.")
             }

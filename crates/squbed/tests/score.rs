@@ -160,7 +160,11 @@ fn what_has_no_weights_is_not_run_and_says_how_to_get_them() {
     assert_eq!(file, scored.file);
     let why = |metric: &str| &file.not_run.iter().find(|n| n.metric == metric).unwrap().why;
     assert!(why("lpips-alex").contains("squbed models fetch lpips-alex"), "{}", why("lpips-alex"));
-    assert!(why("fvd").starts_with("1 generated and 1 true videos are too few"), "{}", why("fvd"));
+    assert!(
+        why("fvd").starts_with("1 different generated and 1 different true videos are too few"),
+        "{}",
+        why("fvd")
+    );
 }
 
 /// A model `tiny` of CLIP's kind with weights by formula, for pictures of 224×224.

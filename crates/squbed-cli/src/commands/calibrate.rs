@@ -1,6 +1,6 @@
 //! `squbed calibrate` and `squbed report`: what a results' folder says.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::Args;
 use serde::Serialize;
@@ -105,6 +105,7 @@ impl Calibrate {
         }
         rows.extend(file.claim.tests.iter().map(tested));
         tell_not_computed(&file, &bars);
+        tell_undefined(&file, &bars);
         tell_acceptance(&file, &bars);
         for (name, calibration) in &file.baselines {
             rows.extend(with_truth(name, calibration));
@@ -200,6 +201,20 @@ fn tell_acceptance(file: &CalibrationFile, bars: &Bars) {
                 bars.warn(&format!("{estimate}: no threshold for {metric}: {why}"));
             }
         }
+    }
+}
+
+/// Says which τ's are undefined, each reason once.
+fn tell_undefined(file: &CalibrationFile, bars: &Bars) {
+    let mut by_reason: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for test in &file.claim.tests {
+        if let Some(why) = &test.correlation.undefined {
+            let estimate = test.estimate.as_deref().unwrap_or("accuracy");
+            by_reason.entry(why).or_default().push(format!("{estimate}: {} with {}", test.x, test.y));
+        }
+    }
+    for (why, tests) in by_reason {
+        bars.warn(&format!("τ is undefined, {why}: {}", tests.join("; ")));
     }
 }
 

@@ -50,6 +50,7 @@ impl Score {
         let Some(input) = &self.embedded else { bail!("give task manifest, --cache and --out") };
         let bars = Bars::new(common.quiet);
         let tasks = squbed::store::read_tasks(&input.tasks).map_err(squbed::Error::from)?;
+        let all = tasks.clone();
         let tasks = self.scorable(tasks, input, &bars)?;
         let (device, dtype) = super::place(common)?;
         let models = ModelStore::new(None).map_err(squbed::Error::from)?;
@@ -87,7 +88,7 @@ impl Score {
             }
             return Ok(nothing("scored", &failures, &input.out));
         }
-        results::carry_truth(&input.tasks, &tasks, &input.out)?;
+        results::carry_truth(&input.tasks, &all, &input.out)?;
         results::forget_calibration(&input.out)?;
         Records::list(&scored.scores)?.print(common.format)?;
         Ok(done)

@@ -240,7 +240,15 @@ impl OneTask<'_> {
                 let pair =
                     decoded.shared.as_ref().map(|(at, frames)| (frames.as_slice(), truths[*at].as_slice()));
                 let own = decoded.own.as_deref().zip(self.prompt);
-                let values = self.loaded.values(wanted, &Compared { pair, own })?;
+                let mut values = self.loaded.values(wanted, &Compared { pair, own })?;
+                values.retain(|(measure, value)| {
+                    if value.is_nan() {
+                        let (encoder, item) = (measure.name().to_owned(), sample.path.display().to_string());
+                        let why = "its value is no number".to_owned();
+                        scores.failures.push(failed(sample.path, &Error::Useless { encoder, item, why }));
+                    }
+                    !value.is_nan()
+                });
                 scores.computed += values.len();
                 rows.extend(values.into_iter().filter_map(|(measure, value)| row(sample, measure, value)));
             }

@@ -1,6 +1,9 @@
 //! The Fréchet video distance of a whole set of tasks.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
 
 use candle_core::{Device, Tensor};
 use squbed_core::Task;
@@ -24,8 +27,8 @@ pub(super) fn frechet(
     progress: &dyn Progress,
 ) -> Result<(Result<Frechet, NotRun>, Vec<Failure>)> {
     let not_run = |why: String| NotRun { metric: Measure::Frechet.name().to_owned(), why };
-    let generated = generated_videos(scoring.tasks);
-    let truths = true_videos(scoring.tasks);
+    let generated = distinct(generated_videos(scoring.tasks));
+    let truths = distinct(true_videos(scoring.tasks));
     // Before anything is embedded.
     if let Some(why) = too_few(generated.len(), truths.len()) {
         return Ok((Err(not_run(why)), Vec::new()));
@@ -61,15 +64,23 @@ fn true_videos(tasks: &[Task]) -> Vec<&Path> {
     tasks.iter().filter_map(|task| task.ground_truth.as_ref()).map(PathBuf::as_path).collect()
 }
 
+/// Each path once: a video that stands in many tasks is one sample.
+fn distinct(paths: Vec<&Path>) -> Vec<&Path> {
+    paths.into_iter().collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// The logits of each video of different content once.
 fn rows(paths: &[&Path], logits: &Embeddings) -> Vec<Vec<f32>> {
-    paths.iter().filter_map(|path| logits.video(path)).map(<[f32]>::to_vec).collect()
+    let by_content: BTreeMap<&str, &[f32]> =
+        paths.iter().filter_map(|path| Some((logits.digest(path)?, logits.video(path)?))).collect();
+    by_content.into_values().map(<[f32]>::to_vec).collect()
 }
 
 /// Why sets of these sizes have no distance, if so.
 fn too_few(generated: usize, truths: usize) -> Option<String> {
     (generated.min(truths) <= CLASSES).then(|| {
         format!(
-            "{generated} generated and {truths} true videos are too few: a covariance of {CLASSES} logits needs more than \
+            "{generated} different generated and {truths} different true videos are too few: a covariance of {CLASSES} logits needs more than \
              {CLASSES} in each set, and the distance of smaller ones tells their size more than what they show"
         )
     })

@@ -63,7 +63,7 @@ impl Loaded {
                 Measure::Frames(metric @ Metric::Pixel(_)) => Ok(of_pixels(metric)),
                 Measure::Frames(metric @ Metric::Lpips(backbone)) => {
                     Lpips::open(models, backbone, device, dtype).map_err(Error::from).map(|lpips| {
-                        let record = of_lpips(metric, lpips.weights_sha256());
+                        let record = of_lpips(metric, lpips.weights_sha256(), dtype);
                         loaded.lpips.push((metric, lpips));
                         record
                     })
@@ -192,10 +192,10 @@ fn of_pixels(metric: Metric) -> MetricRecord {
     record(metric.name().to_owned(), format!("{}/1 {FRAMES_VERSION}", metric.name()), about)
 }
 
-fn of_lpips(metric: Metric, digest: &str) -> MetricRecord {
+fn of_lpips(metric: Metric, digest: &str, dtype: DType) -> MetricRecord {
     let name = metric.name();
     let about = "The negative of LPIPS v0.1, so that more is better";
-    record(format!("-{name}"), format!("{name}/1 {digest} {FRAMES_VERSION}"), about)
+    record(format!("-{name}"), format!("{name}/1 {digest} {} {FRAMES_VERSION}", dtype.as_str()), about)
 }
 
 fn of_clip(measure: Measure, model: &str, clip: &Clip) -> MetricRecord {
@@ -217,7 +217,11 @@ fn of_clip(measure: Measure, model: &str, clip: &Clip) -> MetricRecord {
         of.preprocessing,
         of.dtype
     );
-    record(format!("{name}, {model}"), by, about)
+    let mut record = record(format!("{name}, {model}"), by, about);
+    if measure == Measure::Alignment {
+        record.about = format!("{about}; {FRAMES} frames of {SIDE}×{SIDE} at equal times over its duration.");
+    }
+    record
 }
 
 fn record(name: String, by: String, about: &str) -> MetricRecord {

@@ -7,7 +7,7 @@
 //!
 //! | asked for as | stands as | is |
 //! | --- | --- | --- |
-//! | `cosine` | `ENCODER cosine` | cosine of the video encoder's embeddings, [`accuracy`](crate::accuracy) |
+//! | `cosine` | `ENCODER cosine` | cosine of the video encoder's embeddings, see [`crate::accuracy`] |
 //! | `clip` | `CLIP score, MODEL` | cosine of the normalised means of normalised frame embeddings |
 //! | `clip-frames` | `CLIP frame score, MODEL` | mean cosine of frames in pairs |
 //! | `alignment` | `CLIP text alignment, MODEL` | cosine of the prompt ℓ and the video; needs no ground truth |
@@ -147,7 +147,7 @@ pub struct Scored {
 
 /// Scores tasks and writes `accuracy.jsonl`, `accuracy_videos.jsonl` and `metrics.json`. `videos` are the embeddings of
 /// generated and true videos, for [`Measure::Cosine`]. A measure that cannot be computed is in
-/// [`MetricsFile::not_run`]. Where no task has a score nothing is written but that.
+/// [`MetricsFile::not_run`]. Where nothing could be computed nothing is written.
 ///
 /// # Errors
 ///
@@ -197,11 +197,13 @@ pub fn score(scoring: &Scoring<'_>, videos: Option<&Embeddings>, progress: &dyn 
             }
         }
     }
-    if !scored.scores.is_empty() {
-        squbed_store::write_accuracy(out, &scored.scores)?;
-        record::write_videos(out, &known, &frames.videos)?;
+    // What an earlier scoring left stays whole where this one came to nothing.
+    if scored.scores.is_empty() && scored.file.frechet.is_none() {
+        return Ok(scored);
     }
     results::make_folder(out)?;
+    squbed_store::write_accuracy(out, &scored.scores)?;
+    record::write_videos(out, &known, &frames.videos)?;
     scored.file.write(out)?;
     Ok(scored)
 }

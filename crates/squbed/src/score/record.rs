@@ -97,8 +97,12 @@ pub(super) fn read_videos(out: &Path) -> Result<Vec<VideoScore>> {
 pub(super) fn write_videos(out: &Path, before: &[VideoScore], now: &[VideoScore]) -> Result<()> {
     let key = |row: &VideoScore| (row.by.clone(), row.video.clone(), row.with.clone());
     let new: BTreeSet<_> = now.iter().map(key).collect();
+    let place = |row: &VideoScore| (row.id.clone(), row.latent, row.sample, row.metric.clone());
+    let placed: BTreeSet<_> = now.iter().map(place).collect();
     let videos: BTreeSet<&str> = now.iter().map(|row| row.video.as_str()).collect();
-    let kept = before.iter().filter(|row| videos.contains(row.video.as_str()) && !new.contains(&key(row)));
+    let kept = before.iter().filter(|row| {
+        videos.contains(row.video.as_str()) && !new.contains(&key(row)) && !placed.contains(&place(row))
+    });
     let rows: Vec<VideoScore> = now.iter().chain(kept).cloned().collect();
     Ok(squbed_store::write_json_lines(&out.join(VIDEO_SCORES), &rows)?)
 }

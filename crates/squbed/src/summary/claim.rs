@@ -9,7 +9,7 @@ use squbed_report::{
 use super::Folder;
 use crate::{
     calibrate::{LEAST_RESAMPLED, claim, claim::Test, decision::RiskCoverageRow},
-    method::Preset,
+    method::{Preset, Projection},
 };
 
 /// Level at which a point of a curve is marked.
@@ -77,7 +77,8 @@ impl Folder {
                 .iter()
                 .filter(|p| p.estimate == leading && p.metric == *metric && p.n >= LEAST_RESAMPLED)
                 .collect();
-            if !of_metric.is_empty() {
+            // One size of the subset is no curve.
+            if of_metric.iter().any(|p| p.n != of_metric[0].n) {
                 all.push(subset_curves(leading, metric, &of_metric));
             }
             let of_metric: Vec<&RiskCoverageRow> =
@@ -115,7 +116,10 @@ impl Folder {
         for (name, (in_force, _)) in &self.uncertainty {
             let (prompts, videos) = (&in_force.text_encoder, &in_force.video_encoder);
             let projection = match in_force.components {
-                Some(k) => format!("projected on {k} components ({:?})", in_force.options.projection),
+                Some(k) => format!(
+                    "projected on {k} components ({})",
+                    projection_words(&in_force.options.projection)
+                ),
                 None => "not projected".to_owned(),
             };
             text.push(format!(
@@ -139,15 +143,27 @@ impl Folder {
         for metric in &self.metrics.metrics {
             text.push(format!("Accuracy {}: {} ({})", metric.name, metric.about, metric.by));
         }
-        let how = self.calibration.claim.tests.iter().map(|t| &t.correlation).find(|c| !c.ci_low.is_nan());
-        if let Some(c) = how {
+        let of = &self.calibration.claim;
+        if !of.tests.is_empty() {
+            let how = of.tests.iter().map(|t| &t.correlation).find(|c| !c.ci_low.is_nan());
+            let intervals = how
+                .map_or_else(|| "no intervals".to_owned(), |c| format!("95 % intervals ({})", c.ci_method));
             text.push(format!(
                 "Rank correlations are Kendall's τ-b with two-sided p-values (exact where there are no ties and few tasks, else \
-                 asymptotic) and 95 % intervals ({}). {} The subset of Figure 5 is {}.",
-                c.ci_method, self.calibration.claim.families, self.calibration.claim.subset_rule
+                 asymptotic) and {intervals}. {} The subset of Figure 5 is {}.",
+                of.families, of.subset_rule
             ));
         }
         text
+    }
+}
+
+fn projection_words(projection: &Projection) -> String {
+    match projection {
+        Projection::None => "none".to_owned(),
+        Projection::Corpus { centred: true, .. } => "principal components of all prompts, centred".to_owned(),
+        Projection::Corpus { .. } => "principal components of all prompts, not centred".to_owned(),
+        Projection::Stored { file } => format!("the stored basis {}", file.display()),
     }
 }
 
