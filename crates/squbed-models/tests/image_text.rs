@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fs, io::Write};
 
 use candle_core::{DType, Device, Tensor};
 use common::{Place, golden_json, golden_path, largest_difference, rows, write};
-use serde_json::{Value, json};
+use serde_json::Value;
 use squbed_core::{Clip, Frame};
 use squbed_models::{ClipImages, ClipText, FrameMean, ModelStore};
 use squbed_tensor::{ImageEncoder, TextEncoder, VideoEncoder};
@@ -23,26 +23,8 @@ struct Tiny {
 impl Tiny {
     fn new(vocabulary: usize, tokenizer: &[(&str, Vec<u8>)]) -> Self {
         let place = Place::new();
-        let mut shapes = golden_json("shapes/clip_tiny_gelu.json");
-        for tensor in shapes["tensors"].as_array_mut().unwrap() {
-            match tensor["name"].as_str().unwrap() {
-                "text_model.embeddings.token_embedding.weight" => tensor["shape"] = json!([vocabulary, 48]),
-                "text_model.embeddings.position_embedding.weight" => tensor["shape"] = json!([77, 48]),
-                "vision_model.embeddings.position_embedding.weight" => tensor["shape"] = json!([50, 64]),
-                "vision_model.embeddings.patch_embedding.weight" => tensor["shape"] = json!([64, 3, 32, 32]),
-                _ => {}
-            }
-        }
-        let mut config = json!({
-            "model_type": "clip", "projection_dim": 40,
-            "text_config": shapes["config"]["text"], "vision_config": shapes["config"]["vision"],
-        });
-        config["text_config"]["vocab_size"] = vocabulary.into();
-        config["text_config"]["max_position_embeddings"] = 77.into();
-        config["text_config"]["eos_token_id"] = 2.into();
-        config["vision_config"]["image_size"] = 224.into();
-        config["vision_config"]["patch_size"] = 32.into();
-        formula::write(&formula::tensors(&shapes, 1), &place.model().join("model.safetensors"));
+        let (weights, config) = formula::tiny_clip(golden_json("shapes/clip_tiny_gelu.json"), vocabulary);
+        formula::write(&weights, &place.model().join("model.safetensors"));
         write(&place.model().join("config.json"), config.to_string().as_bytes());
         for (name, bytes) in tokenizer {
             write(&place.model().join(name), bytes);
@@ -57,32 +39,9 @@ impl Tiny {
     }
 
     fn store(&self, crop_rule: &str) -> ModelStore {
-        let files: String = fs::read_dir(self.place.model())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .map(|path| format!("[[files]]\npath = \"{path}\"\nsha256 = \"unverified\"\n"))
-            .collect();
-        let text = format!(
-            r#"
-            manifest = 1
-            name = "tiny"
-            architecture = "clip"
-            licence = "MIT"
-            citation = {{ text = "nobody" }}
-            embedding = {{ width = 40, what = "nothing" }}
-            [input]
-            kind = "image-text"
-            preprocessing = "tiny/1"
-            max_tokens = 77
-            sampling = "uniform:2"
-            side = 224
-            filter = "bicubic"
-            crop_rule = "{crop_rule}"
-            mean = [0.48145466, 0.4578275, 0.40821073]
-            std = [0.26862954, 0.26130258, 0.27577711]
-            {files}
-            "#
-        );
+        let files = fs::read_dir(self.place.model()).unwrap();
+        let files = files.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let text = formula::tiny_clip_manifest(crop_rule, files);
         write(&self.place.path("manifests/tiny/model.toml"), text.as_bytes());
         ModelStore::with_manifests(self.place.path("home"), &[self.place.path("manifests")]).unwrap()
     }

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use squbed_core::{EncoderIdentity, Task, TaskUncertainty, float};
 use squbed_store::{Failure, TruthRow};
 
+pub use squbed_files::folder_of;
+
 use crate::{
     ablation::Variant,
     anomaly::VideoAnomaly,
@@ -246,11 +248,6 @@ pub fn carry_truth(from: &Path, tasks: &[Task], into: &Path) -> Result<bool> {
         squbed_store::write_truth(into, &rows)?;
     }
     Ok(!rows.is_empty())
-}
-
-/// The folder that a file lies in.
-pub fn folder_of(file: &Path) -> &Path {
-    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The names of the estimates in a results' folder: the default preset first, then by name.

@@ -9,7 +9,6 @@ use std::{
 };
 
 use candle_core::{DType, Device};
-use serde_json::{Value, json};
 use squbed::{
     core::{Frame, LatentPrompt, Task},
     models::ModelStore,
@@ -171,59 +170,16 @@ fn what_has_no_weights_is_not_run_and_says_how_to_get_them() {
 fn tiny_clip(folder: &Path) -> ModelStore {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/encoders");
     let shapes = fs::read(golden.join("shapes/clip_tiny_gelu.json")).unwrap();
-    let mut shapes: Value = serde_json::from_slice(&shapes).unwrap();
-    for tensor in shapes["tensors"].as_array_mut().unwrap() {
-        match tensor["name"].as_str().unwrap() {
-            "text_model.embeddings.token_embedding.weight" => tensor["shape"] = json!([49_408, 48]),
-            "text_model.embeddings.position_embedding.weight" => tensor["shape"] = json!([77, 48]),
-            "vision_model.embeddings.position_embedding.weight" => tensor["shape"] = json!([50, 64]),
-            "vision_model.embeddings.patch_embedding.weight" => tensor["shape"] = json!([64, 3, 32, 32]),
-            _ => {}
-        }
-    }
-    let mut config = json!({
-        "model_type": "clip", "projection_dim": 40,
-        "text_config": shapes["config"]["text"], "vision_config": shapes["config"]["vision"],
-    });
-    for (part, field, number) in [
-        ("text_config", "vocab_size", 49_408),
-        ("text_config", "max_position_embeddings", 77),
-        ("text_config", "eos_token_id", 2),
-        ("vision_config", "image_size", 224),
-        ("vision_config", "patch_size", 32),
-    ] {
-        config[part][field] = number.into();
-    }
+    let (weights, config) = formula::tiny_clip(serde_json::from_slice(&shapes).unwrap(), 49_408);
     let home = folder.join("home");
     let model = home.join("models/tiny");
     fs::create_dir_all(&model).unwrap();
-    formula::write(&formula::tensors(&shapes, 1), &model.join("model.safetensors"));
+    formula::write(&weights, &model.join("model.safetensors"));
     fs::write(model.join("config.json"), config.to_string()).unwrap();
     fs::copy(golden.join("clip_vocab.json"), model.join("vocab.json")).unwrap();
     fs::copy(golden.join("clip_merges.txt"), model.join("merges.txt")).unwrap();
     let files = ["model.safetensors", "config.json", "vocab.json", "merges.txt"];
-    let files = files.map(|path| format!("[[files]]\npath = \"{path}\"\nsha256 = \"unverified\"\n")).concat();
-    let manifest = format!(
-        r#"
-        manifest = 1
-        name = "tiny"
-        architecture = "clip"
-        licence = "MIT"
-        citation = {{ text = "nobody" }}
-        embedding = {{ width = 40, what = "nothing" }}
-        [input]
-        kind = "image-text"
-        preprocessing = "tiny/1"
-        max_tokens = 77
-        sampling = "uniform:2"
-        side = 224
-        filter = "bicubic"
-        crop_rule = "floor"
-        mean = [0.48145466, 0.4578275, 0.40821073]
-        std = [0.26862954, 0.26130258, 0.27577711]
-        {files}
-        "#
-    );
+    let manifest = formula::tiny_clip_manifest("floor", files.map(str::to_owned));
     let manifests = folder.join("manifests");
     fs::create_dir_all(manifests.join("tiny")).unwrap();
     fs::write(manifests.join("tiny/model.toml"), manifest).unwrap();

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn fnv1a64(name: &str) -> u64 {
     name.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
@@ -62,6 +62,61 @@ pub(crate) fn tensors(shapes: &Value, seed: u64) -> BTreeMap<String, Tensor> {
 pub(crate) fn write(tensors: &BTreeMap<String, Tensor>, path: &Path) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     safetensors::serialize_to_file(tensors, None, path).unwrap();
+}
+
+/// Weights and `config.json` of a small CLIP for pictures of 224×224 and texts of 77 tokens, of the golden `shapes` of
+/// `clip_tiny_gelu`.
+pub(crate) fn tiny_clip(mut shapes: Value, vocabulary: usize) -> (BTreeMap<String, Tensor>, Value) {
+    for tensor in shapes["tensors"].as_array_mut().unwrap() {
+        match tensor["name"].as_str().unwrap() {
+            "text_model.embeddings.token_embedding.weight" => tensor["shape"] = json!([vocabulary, 48]),
+            "text_model.embeddings.position_embedding.weight" => tensor["shape"] = json!([77, 48]),
+            "vision_model.embeddings.position_embedding.weight" => tensor["shape"] = json!([50, 64]),
+            "vision_model.embeddings.patch_embedding.weight" => tensor["shape"] = json!([64, 3, 32, 32]),
+            _ => {}
+        }
+    }
+    let mut config = json!({
+        "model_type": "clip", "projection_dim": 40,
+        "text_config": shapes["config"]["text"], "vision_config": shapes["config"]["vision"],
+    });
+    for (part, field, number) in [
+        ("text_config", "vocab_size", vocabulary),
+        ("text_config", "max_position_embeddings", 77),
+        ("text_config", "eos_token_id", 2),
+        ("vision_config", "image_size", 224),
+        ("vision_config", "patch_size", 32),
+    ] {
+        config[part][field] = number.into();
+    }
+    (tensors(&shapes, 1), config)
+}
+
+/// The manifest of [`tiny_clip`] as the model `tiny` of these files.
+pub(crate) fn tiny_clip_manifest(crop_rule: &str, files: impl IntoIterator<Item = String>) -> String {
+    let file = |path: String| format!("[[files]]\npath = \"{path}\"\nsha256 = \"unverified\"\n");
+    let files: String = files.into_iter().map(file).collect();
+    format!(
+        r#"
+        manifest = 1
+        name = "tiny"
+        architecture = "clip"
+        licence = "MIT"
+        citation = {{ text = "nobody" }}
+        embedding = {{ width = 40, what = "nothing" }}
+        [input]
+        kind = "image-text"
+        preprocessing = "tiny/1"
+        max_tokens = 77
+        sampling = "uniform:2"
+        side = 224
+        filter = "bicubic"
+        crop_rule = "{crop_rule}"
+        mean = [0.48145466, 0.4578275, 0.40821073]
+        std = [0.26862954, 0.26130258, 0.27577711]
+        {files}
+        "#
+    )
 }
 
 /// A clip `[b, 3, t, h, w]` with values in [0, 1): cells of 4×16×16, and noise.

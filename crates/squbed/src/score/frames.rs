@@ -11,7 +11,10 @@ use squbed_core::{AccuracyScore, Frame, Sampling, Task};
 use squbed_frame::{Filter, resize};
 use squbed_store::Failure;
 
-use super::{FRAMES, Loaded, Measure, SIDE, VideoScore, loaded::Compared};
+use super::{
+    FRAMES, Loaded, Measure, SIDE, VideoScore,
+    loaded::{Compared, Truth},
+};
 use crate::{
     embed::{digest_video, failure},
     error::{Error, Result},
@@ -109,9 +112,17 @@ struct OneTask<'a> {
     prompt: Option<&'a [f32]>,
 }
 
+/// Seconds of a video.
+#[derive(Clone, Copy)]
+struct Length {
+    own: f64,
+    /// Those that its ground truth lasts as well, where there is one.
+    shared: Option<f64>,
+}
+
 /// The frames of one video that its open measures need.
 struct Decoded {
-    /// Place of the seconds that it shares with the ground truth.
+    /// Place of the ground truth over the same span.
     shared: Option<(usize, Vec<Frame>)>,
     own: Option<Vec<Frame>>,
 }
@@ -180,52 +191,18 @@ impl OneTask<'_> {
             }
         }
 
-        let needs_truth = open.iter().flat_map(|(_, wanted)| wanted).any(|m| m.needs_truth());
-        let length = match truth.filter(|_| needs_truth).map(seconds) {
-            Some(Ok(length)) => Some(length),
-            Some(Err(failure)) => {
-                scores.failures.push(failure);
-                None
-            }
-            None => None,
-        };
-        for step in open.chunks(VIDEOS_A_STEP) {
-            let lengths: Vec<Option<f64>> = step
+        let lengths = self.lengths(&open, scores);
+        let truths = self.truths(&open, &lengths, scores)?;
+        for (step, lengths) in open.chunks(VIDEOS_A_STEP).zip(lengths.chunks(VIDEOS_A_STEP)) {
+            let decoded: Vec<Option<Result<Decoded, Failure>>> = step
                 .par_iter()
-                .map(|(sample, _)| seconds(sample.path))
-                .collect::<Vec<_>>()
-                .into_iter()
-                .map(|length| length.map_err(|failure| scores.failures.push(failure)).ok())
-                .collect();
-            // Few distinct ones: as a rule every video is as long as every other.
-            let mut spans: Vec<f64> = Vec::new();
-            let mut shared = Vec::new();
-            for own in &lengths {
-                let span = own.zip(length).map(|(own, truth)| own.min(truth));
-                shared.push(span.map(|span| {
-                    spans.iter().position(|s| *s == span).unwrap_or_else(|| {
-                        spans.push(span);
-                        spans.len() - 1
-                    })
-                }));
-            }
-            let truths = match truth.filter(|_| !spans.is_empty()).map(|path| frames(path, &spans)) {
-                Some(Ok(truths)) => truths,
-                Some(Err(failure)) => {
-                    if !scores.failures.contains(&failure) {
-                        scores.failures.push(failure);
-                    }
-                    Vec::new()
-                }
-                None => Vec::new(),
-            };
-            let decoded: Vec<Option<Result<Decoded, Failure>>> = (0..step.len())
-                .into_par_iter()
-                .map(|k| {
-                    let (sample, wanted) = &step[k];
+                .zip(lengths)
+                .map(|((sample, wanted), length)| {
+                    let length = (*length)?;
+                    let compares = wanted.iter().any(|m| m.needs_truth());
                     let shared =
-                        shared[k].filter(|_| wanted.iter().any(|m| m.needs_truth()) && !truths.is_empty());
-                    lengths[k].map(|own| decode(sample.path, shared.map(|at| (at, spans[at])), own, wanted))
+                        truths.iter().position(|truth| compares && Some(truth.span) == length.shared);
+                    Some(decode(sample.path, shared.map(|at| (at, truths[at].span)), length.own, wanted))
                 })
                 .collect();
             let mut compared = Vec::new();
@@ -237,8 +214,7 @@ impl OneTask<'_> {
                 }
             }
             for (sample, wanted, decoded) in &compared {
-                let pair =
-                    decoded.shared.as_ref().map(|(at, frames)| (frames.as_slice(), truths[*at].as_slice()));
+                let pair = decoded.shared.as_ref().map(|(at, frames)| (frames.as_slice(), &truths[*at]));
                 let own = decoded.own.as_deref().zip(self.prompt);
                 let mut values = self.loaded.values(wanted, &Compared { pair, own })?;
                 values.retain(|(measure, value)| {
@@ -265,6 +241,47 @@ impl OneTask<'_> {
         rows.sort_by_key(|row| (row.latent, row.sample));
         scores.videos.extend(rows);
         Ok(())
+    }
+
+    /// How long each video lasts, and how much of that its ground truth does; a video or a ground truth that cannot be
+    /// read is recorded.
+    fn lengths(&self, open: &[(&Sample<'_>, Vec<Measure>)], scores: &mut FrameScores) -> Vec<Option<Length>> {
+        let compares = open.iter().flat_map(|(_, wanted)| wanted).any(|m| m.needs_truth());
+        let truth = self.task.ground_truth.as_deref().filter(|_| compares).map(seconds);
+        let truth = truth.and_then(|length| length.map_err(|failure| scores.failures.push(failure)).ok());
+        let found: Vec<_> = open.par_iter().map(|(sample, _)| seconds(sample.path)).collect();
+        let of = |own: f64| Length { own, shared: truth.map(|truth| own.min(truth)) };
+        found
+            .into_iter()
+            .map(|own| own.map(of).map_err(|failure| scores.failures.push(failure)).ok())
+            .collect()
+    }
+
+    /// The ground truth over each span that a video shares with it, from one pass over its file: few, since as a rule
+    /// every video is as long as every other.
+    fn truths(
+        &self,
+        open: &[(&Sample<'_>, Vec<Measure>)],
+        lengths: &[Option<Length>],
+        scores: &mut FrameScores,
+    ) -> Result<Vec<Truth>> {
+        let mut spans: Vec<f64> = lengths.iter().filter_map(|length| length.as_ref()?.shared).collect();
+        spans.sort_by(f64::total_cmp);
+        spans.dedup();
+        let Some(path) = self.task.ground_truth.as_deref().filter(|_| !spans.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        let wanted: Vec<Measure> = open.iter().flat_map(|(_, wanted)| wanted).copied().collect();
+        match frames(path, &spans) {
+            Ok(truths) => {
+                let truths = spans.into_iter().zip(truths);
+                truths.map(|(span, frames)| self.loaded.truth(span, frames, &wanted)).collect()
+            }
+            Err(failure) => {
+                scores.failures.push(failure);
+                Ok(Vec::new())
+            }
+        }
     }
 }
 

@@ -33,9 +33,17 @@ struct Clip {
 /// What is compared, of one video.
 pub(super) struct Compared<'a> {
     /// Frames at equal times within the shorter duration, with those of the ground truth.
-    pub(super) pair: Option<(&'a [Frame], &'a [Frame])>,
+    pub(super) pair: Option<(&'a [Frame], &'a Truth)>,
     /// Frames over the video's own duration, with the prompt's embedding.
     pub(super) own: Option<(&'a [Frame], &'a [f32])>,
+}
+
+/// A ground truth over one span of seconds, which many videos are compared with.
+pub(super) struct Truth {
+    pub(super) span: f64,
+    frames: Vec<Frame>,
+    /// CLIP's embeddings of the frames, where a measure asks for them.
+    rows: Vec<Vec<f32>>,
 }
 
 impl Loaded {
@@ -120,21 +128,24 @@ impl Loaded {
         }
     }
 
+    /// A ground truth's frames with what the wanted measures need of them, computed once for all its videos.
+    pub(super) fn truth(&self, span: f64, frames: Vec<Frame>, wanted: &[Measure]) -> Result<Truth> {
+        let rows = if of_clip_frames(wanted) { self.rows(&frames)? } else { Vec::new() };
+        Ok(Truth { span, frames, rows })
+    }
+
+    fn rows(&self, frames: &[Frame]) -> Result<Vec<Vec<f32>>> {
+        self.clip.as_ref().map_or_else(|| Ok(Vec::new()), |clip| clip.rows(frames))
+    }
+
     /// The value of each of `wanted` for one video, higher being better.
     ///
     /// # Errors
     ///
     /// Frames too small for a metric, or a device that fails.
     pub(super) fn values(&self, wanted: &[Measure], compared: &Compared<'_>) -> Result<Vec<(Measure, f64)>> {
-        let rows = |frames: &[Frame]| -> Result<Vec<Vec<f32>>> {
-            self.clip.as_ref().map_or_else(|| Ok(Vec::new()), |clip| clip.rows(frames))
-        };
         let clip_pair = match compared.pair {
-            Some((video, truth))
-                if wanted.iter().any(|m| matches!(m, Measure::Clip | Measure::ClipFrames)) =>
-            {
-                Some((rows(video)?, rows(truth)?))
-            }
+            Some((video, truth)) if of_clip_frames(wanted) => Some((self.rows(video)?, &truth.rows)),
             _ => None,
         };
         let mut values = Vec::new();
@@ -143,12 +154,12 @@ impl Loaded {
                 Measure::Frames(metric) => {
                     let Some((video, truth)) = compared.pair else { continue };
                     match metric {
-                        Metric::Pixel(metric) => mean(&metric.frames(video, truth)?),
+                        Metric::Pixel(metric) => mean(&metric.frames(video, &truth.frames)?),
                         Metric::Lpips(_) => {
                             let Some((_, lpips)) = self.lpips.iter().find(|(m, _)| *m == metric) else {
                                 continue;
                             };
-                            -mean(&lpips.frames(video, truth)?)
+                            -mean(&lpips.frames(video, &truth.frames)?)
                         }
                     }
                 }
@@ -158,11 +169,11 @@ impl Loaded {
                 }
                 Measure::ClipFrames => {
                     let Some((video, truth)) = &clip_pair else { continue };
-                    mean(&video.iter().zip(truth).map(|(a, b)| cosine(a, b)).collect::<Vec<_>>())
+                    mean(&video.iter().zip(truth.iter()).map(|(a, b)| cosine(a, b)).collect::<Vec<_>>())
                 }
                 Measure::Alignment => {
                     let Some((frames, prompt)) = compared.own else { continue };
-                    cosine(&mean_row(&rows(frames)?), prompt)
+                    cosine(&mean_row(&self.rows(frames)?), prompt)
                 }
                 Measure::Cosine | Measure::Frechet => continue,
             };
@@ -180,6 +191,11 @@ impl Clip {
         let batch = Tensor::stack(&prepared, 0).map_err(squbed_tensor::Error::from)?;
         to_rows(&self.images.embed(&batch)?)
     }
+}
+
+/// Whether CLIP compares frames with those of the ground truth.
+fn of_clip_frames(wanted: &[Measure]) -> bool {
+    wanted.iter().any(|measure| matches!(measure, Measure::Clip | Measure::ClipFrames))
 }
 
 fn of_pixels(metric: Metric) -> MetricRecord {

@@ -36,11 +36,16 @@ impl Folder {
     /// Every method's and baseline's numbers by task.
     fn estimates(&self) -> BTreeMap<String, Vec<Estimate>> {
         let mut by_task: BTreeMap<String, Vec<Estimate>> = BTreeMap::new();
-        let intervals = |method: &str, id: &str| {
-            let row = self.uncertainty.get(method)?.1.iter().find(|row| row.id == id)?;
-            let of = row.interval.as_ref()?;
-            Some([of.aleatoric, of.epistemic, of.total].map(|i| Range { low: i.low, high: i.high }))
-        };
+        let mut intervals: BTreeMap<(&str, &str), [Range; 3]> = BTreeMap::new();
+        for (name, (_, rows)) in &self.uncertainty {
+            for row in rows {
+                if let Some(of) = &row.interval {
+                    let ranges =
+                        [of.aleatoric, of.epistemic, of.total].map(|i| Range { low: i.low, high: i.high });
+                    intervals.insert((name, &row.id), ranges);
+                }
+            }
+        }
         let presets = self
             .uncertainty
             .iter()
@@ -51,7 +56,7 @@ impl Folder {
             let (a, e): (Vec<f64>, Vec<f64>) = parts.iter().map(|p| (p.aleatoric, p.epistemic)).unzip();
             let (ranks, zs) = (calibrate::rank_sum(&a, &e), calibrate::zscore_sum(&a, &e));
             for (i, part) in parts.into_iter().enumerate() {
-                let intervals = intervals(&method, &part.id);
+                let intervals = intervals.get(&(method.as_str(), part.id.as_str())).copied();
                 by_task.entry(part.id).or_default().push(Estimate {
                     method: method.clone(),
                     aleatoric: a[i],
