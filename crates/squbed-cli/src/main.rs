@@ -1,8 +1,8 @@
 //! `squbed`: how far can a text-to-video model be trusted on a prompt?
 //!
 //! Data goes to stdout, all else to stderr: progress and notes where that is a terminal, warnings and errors always.
-//! Exit codes: 0 success, 1 the user's input, 2 the program's own fault, 3 finished, but items failed or a floor of
-//! the demonstration was missed.
+//! Exit codes: 0 success; 1 the user's input, be it that every item of it failed; 2 the program's own fault; 3 finished
+//! with results, but items failed or a floor of the demonstration was missed.
 
 mod commands;
 mod output;
@@ -50,7 +50,8 @@ struct Common {
     /// Form of the data on stdout.
     #[arg(long, global = true, value_enum, default_value = "table")]
     format: output::Format,
-    /// No progress and no notes on stderr. They are shown on a terminal only; warnings and errors always are.
+    /// No progress, no notes and no place of a report on stderr. Progress and notes are shown on a terminal only;
+    /// warnings and errors always are.
     #[arg(long, short, global = true)]
     quiet: bool,
 }
@@ -103,8 +104,10 @@ enum Command {
 enum Done {
     /// Everything is done.
     Whole,
-    /// Finished, but items failed or a floor was missed.
+    /// Finished with results, but items failed or a floor was missed.
     WithFailures,
+    /// Every item failed, which is told already; there is no result.
+    Nothing,
 }
 
 fn main() -> ExitCode {
@@ -120,6 +123,7 @@ fn main() -> ExitCode {
     match panic::catch_unwind(|| dispatch(cli)) {
         Ok(Ok(Done::Whole)) => ExitCode::SUCCESS,
         Ok(Ok(Done::WithFailures)) => ExitCode::from(3),
+        Ok(Ok(Done::Nothing)) => ExitCode::from(1),
         Ok(Err(error)) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Ok(Err(error)) => ExitCode::from(explain(&error)),
         Err(_) => ExitCode::from(2),

@@ -2,6 +2,7 @@
 
 use std::{
     io::{IsTerminal, Write},
+    path::Path,
     sync::Mutex,
     time::{Duration, Instant},
 };
@@ -10,9 +11,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use squbed::progress::Progress;
 
 /// Bars with rates for steps of over two seconds, and notes. With `--quiet`, and where stderr is no terminal, there
-/// are neither: a log or a pipe gets warnings and errors alone.
+/// are neither: a log or a pipe gets warnings, errors and, unless `--quiet`, the place of what was made.
 pub(crate) struct Bars {
+    /// No bars and no notes.
     quiet: bool,
+    /// Nor the place of what was made.
+    silent: bool,
     current: Mutex<Option<Step>>,
 }
 
@@ -30,13 +34,21 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Bars {
     pub(crate) fn new(quiet: bool) -> Self {
-        Self { quiet: quiet || !std::io::stderr().is_terminal(), current: Mutex::new(None) }
+        let terminal = std::io::stderr().is_terminal();
+        Self { quiet: quiet || !terminal, silent: quiet, current: Mutex::new(None) }
     }
 
     /// Something that the user may like to read once.
     pub(crate) fn note(&self, message: &str) {
         if !self.quiet {
             self.write(message);
+        }
+    }
+
+    /// Where to find what the command is there for; also where stderr is no terminal.
+    pub(crate) fn made(&self, what: &str, path: &Path) {
+        if !self.silent {
+            self.write(&format!("{what}: {}", path.display()));
         }
     }
 

@@ -15,6 +15,8 @@ mod bench;
 mod claim;
 #[path = "cli/embed.rs"]
 mod embed;
+#[path = "cli/hints.rs"]
+mod hints;
 #[path = "cli/limits.rs"]
 mod limits;
 #[path = "cli/models.rs"]
@@ -483,7 +485,9 @@ fn the_closed_world_goes_step_by_step() {
 
     // The truth came along by itself.
     assert!(squbed(&["calibrate", text(&results), "--resamples", "200"]).status.success());
-    assert!(squbed(&["report", text(&results)]).status.success());
+    let named = format!("report: {}\n", results.join("report.html").display());
+    assert_eq!(ended(squbed(&["report", text(&results)])), (0, String::new(), named));
+    assert_eq!(ended(squbed(&["report", text(&results), "--quiet"])), (0, String::new(), String::new()));
     let written = fs::read_to_string(results.join("calibration.json")).unwrap();
     let written: Value = serde_json::from_str(&written).unwrap();
     assert_eq!(keys(&written["presets"]), ["default", "paper", "paper-exact-unprojected"]);

@@ -10,7 +10,8 @@ use crate::float;
 pub enum Flag {
     /// All samples are the same, or there is one only: κ = ∞, h = −∞.
     PointMass,
-    /// The mean vanishes: κ = 0, h = log|S|, no mean direction.
+    /// The mean vanishes, or is no more than the rounding of the embeddings: κ = 0 or next to it, h = log|S|, no mean
+    /// direction.
     Uniform,
     /// The U correction would have been negative and was set to κ = 0.
     Clipped,

@@ -222,8 +222,12 @@ pub enum Error {
         source: ::safetensors::SafeTensorError,
     },
     /// The tensor asked for is not in the file, or none was named where there are several.
-    #[error("`{}` has the tensors {}; {}", path.display(), names.join(", "), match wanted {
+    #[error("`{}` has {}; {}", path.display(), match names.len() {
+        0 => "no tensor".to_owned(),
+        _ => format!("the tensors {}", names.join(", ")),
+    }, match wanted {
         Some(wanted) => format!("there is no `{wanted}`"),
+        None if names.is_empty() => "write it again with its embeddings".to_owned(),
         None => "keep one, or name one".to_owned(),
     })]
     TensorName {

@@ -8,6 +8,8 @@ use std::{
 
 use squbed_core::TaskError;
 
+use crate::remedy::remedy;
+
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -447,35 +449,6 @@ impl Error {
             Fault::Input
         }
     }
-}
-
-/// What to do about an error of the system, wherever it lies among the causes: a full disk above all.
-pub fn remedy(error: &(dyn StdError + 'static)) -> Option<String> {
-    let kind = |e: &(dyn StdError + 'static)| {
-        let system = e.downcast_ref::<io::Error>().map(io::Error::kind);
-        // FFmpeg gives the system's error numbers below zero.
-        let number =
-            |e: &squbed_video::LibavError| io::Error::from_raw_os_error(e.code.wrapping_neg()).kind();
-        system.or_else(|| e.downcast_ref().map(number))
-    };
-    let text = match std::iter::successors(Some(error), |&e| e.source()).find_map(kind)? {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "no space is left on that disk; free some or choose a folder on another one, then run the same \
-             command again: finished work is kept"
-        }
-        io::ErrorKind::FileTooLarge => {
-            "a file may not become that large there (`ulimit -f` shows the limit); raise it or choose another \
-             folder, then run the same command again: finished work is kept"
-        }
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "it may not be written or read by you; change its permissions or choose another folder"
-        }
-        io::ErrorKind::NotFound => {
-            "check the path; in a list of tasks or an experiment it counts from that file's folder"
-        }
-        _ => return None,
-    };
-    Some(text.to_owned())
 }
 
 #[cfg(test)]

@@ -90,14 +90,21 @@ pub fn fit_groups(
     Ok(fits.into_iter().flatten().collect())
 }
 
-/// One fit from its sufficient statistics; `epsilon` is the precision of the embeddings, for the flag of
-/// saturated groups.
+/// Whether r̄ is no more than rounding leaves of unit vectors whose sum vanishes. A coordinate y is known to ±ε|y|/2, a
+/// unit vector therefore to a length of ε/2, and so is the mean of any number of them; the other half is left to
+/// what comes before, such as the normalisation of an embedding.
+fn is_cancelled(statistics: &GroupStatistics, epsilon: f64) -> bool {
+    statistics.m > 1 && statistics.rbar <= epsilon
+}
+
+/// One fit from its sufficient statistics; `epsilon` is the precision of the embeddings, for the flags of
+/// saturated and of uniform groups.
 pub fn fit_one(statistics: &GroupStatistics, estimator: Estimator, epsilon: f64) -> Result<GroupFit> {
     let fit = squbed_vmf::fit(statistics, estimator)?;
     let mut flags = Vec::new();
     for (set, flag) in [
         (fit.point_mass, Flag::PointMass),
-        (fit.uniform, Flag::Uniform),
+        (fit.uniform || is_cancelled(statistics, epsilon), Flag::Uniform),
         (fit.clipped, Flag::Clipped),
         (!fit.point_mass && squbed_tensor::is_saturated(statistics, epsilon), Flag::Saturated),
     ] {

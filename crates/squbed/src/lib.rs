@@ -26,13 +26,15 @@ pub mod method;
 pub mod pair;
 pub mod plan;
 pub mod progress;
+mod remedy;
 pub mod results;
 pub mod run;
 pub mod score;
 pub mod steps;
 pub mod summary;
 
-pub use error::{Error, Fault, Result, remedy};
+pub use error::{Error, Fault, Result};
+pub use remedy::remedy;
 pub use squbed_core as core;
 pub use squbed_metrics as metrics;
 pub use squbed_models as models;

@@ -42,8 +42,9 @@ use crate::{
     method::{self, MethodOptions},
     progress::Progress,
     results::{self, CalibrationFile, FAILURES, MethodInForce},
-    score::{self, Scoring},
+    score::{self, Embedded, Measure, Scoring},
     steps,
+    summary::{self, Context},
 };
 
 /// The steps whose rows of `failures.jsonl` a run replaces.
@@ -94,6 +95,9 @@ pub struct StepRecord {
     /// Seconds.
     #[serde(with = "float")]
     pub seconds: f64,
+    /// Why there was nothing to do, or it could not be done.
+    #[serde(default)]
+    pub skipped: Option<String>,
 }
 
 /// Machine, versions and the record of each step.
@@ -191,15 +195,26 @@ pub fn run(
         batch: experiment.embed.batch,
         out,
     };
-    let scored = score::score(&scoring, Some(&videos), progress)?;
-    record.steps.push(StepRecord {
-        step: "compare videos".to_owned(),
-        unit: "values".to_owned(),
-        reused: scored.reused,
-        done: scored.computed,
-        failed: scored.failures.len(),
-        seconds: scored.seconds,
-    });
+    let scored = score::score(&scoring, &Embedded::Here(&videos), progress)?;
+    let counts = [scored.reused, scored.computed, scored.failures.len()];
+    record.done("compare videos", "values", counts, scored.seconds);
+    let not_run: Vec<String> =
+        scored.file.not_run.iter().map(|n| format!("{}: {}", n.metric, n.why)).collect();
+    if let Some(step) = record.steps.last_mut().filter(|_| counts == [0; 3]) {
+        let wanted = measures.iter().any(|measure| {
+            matches!(measure, Measure::Frames(_) | Measure::Clip | Measure::ClipFrames | Measure::Alignment)
+        });
+        step.skipped = Some(match (not_run.is_empty(), wanted) {
+            (false, _) => not_run.join("; "),
+            (true, true) => "no task has a ground truth".to_owned(),
+            (true, false) => "no metric of frames is asked for".to_owned(),
+        });
+    }
+    not_run.iter().for_each(|metric| progress.warn(&format!("not run: {metric}")));
+    // Uncertainties are worth a report without any accuracy.
+    if scored.scores.is_empty() && !out.join("accuracy.jsonl").exists() {
+        squbed_store::write_accuracy(out, &[])?;
+    }
     scored.remarks.iter().for_each(|remark| progress.warn(remark));
     // What could not be embedded is told once.
     let known: BTreeSet<String> = failures.iter().map(|failure| failure.item.clone()).collect();
@@ -225,6 +240,7 @@ pub fn run(
                 results::forget_estimate(out, preset.name())?;
                 let failure = embed::failure("estimate", &format!("preset {preset}"), &error);
                 let why = failure.error.clone();
+                record.skip(&format!("estimate, {preset} preset"), "tasks", &why);
                 record.skipped.push(Skipped { name: preset.name().to_owned(), preset: true, why });
                 failures.push(failure);
                 continue;
@@ -241,22 +257,28 @@ pub fn run(
         results::write_estimate(out, &estimate, &in_force)?;
         let anomalies = anomaly::anomalies(&tasks, &videos, in_force.options.estimator)?;
         results::write_anomalies(out, &in_force.name(), anomalies)?;
-        record.steps.push(StepRecord {
-            step: format!("estimate, {preset} preset"),
-            unit: "tasks".to_owned(),
-            reused: 0,
-            done: estimate.tasks.len(),
-            failed: 0,
-            seconds: started.elapsed().as_secs_f64(),
-        });
+        let counts = [0, estimate.tasks.len(), 0];
+        record.done(&format!("estimate, {preset} preset"), "tasks", counts, started.elapsed().as_secs_f64());
     }
     results::write_failures(out, FAILING_STEPS, &failures)?;
-    record.made = crate::machine::now();
-    results::write_json(&out.join("run.json"), &record)?;
+    record.write(out)?;
+    let started = Instant::now();
     let resampling = Resampling { resamples: experiment.resamples, seed: experiment.seed };
     let options = CalibrateOptions { resampling, ..CalibrateOptions::default() };
     let calibration = calibrate_folder(out, &options, progress)?;
+    let estimates = calibration.presets.values().flatten().count();
+    record.done("calibrate", "estimates", [0, estimates, 0], started.elapsed().as_secs_f64());
+    record.write(out)?;
     Ok(Outcome { out: out.clone(), calibration, record, failures })
+}
+
+/// Makes `report.html` of the run's folder, which tells the steps before it, and records it as the last one.
+pub fn report(outcome: &mut Outcome, progress: &dyn Progress) -> Result<PathBuf> {
+    let (started, out) = (Instant::now(), &outcome.out);
+    let report = summary::report(out, out, Context::default(), progress)?;
+    outcome.record.done("report", "pages", [0, 1, 0], started.elapsed().as_secs_f64());
+    outcome.record.write(out)?;
+    Ok(report)
 }
 
 impl RunRecord {
@@ -277,14 +299,26 @@ impl RunRecord {
     }
 
     fn work(&mut self, step: &str, unit: &str, work: &Work) {
-        self.steps.push(StepRecord {
-            step: step.to_owned(),
-            unit: unit.to_owned(),
-            reused: work.reused,
-            done: work.computed,
-            failed: work.failures.len(),
-            seconds: work.seconds,
-        });
+        self.done(step, unit, [work.reused, work.computed, work.failures.len()], work.seconds);
+    }
+
+    /// Adds a step with its items that were reused, done and failed.
+    fn done(&mut self, step: &str, unit: &str, [reused, done, failed]: [usize; 3], seconds: f64) {
+        let (step, unit) = (step.to_owned(), unit.to_owned());
+        self.steps.push(StepRecord { step, unit, reused, done, failed, seconds, skipped: None });
+    }
+
+    /// Adds a step that was not gone through.
+    fn skip(&mut self, step: &str, unit: &str, why: &str) {
+        self.done(step, unit, [0; 3], 0.0);
+        if let Some(step) = self.steps.last_mut() {
+            step.skipped = Some(why.to_owned());
+        }
+    }
+
+    fn write(&mut self, out: &Path) -> Result<()> {
+        self.made = crate::machine::now();
+        results::write_json(&out.join("run.json"), self)
     }
 }
 
@@ -349,14 +383,10 @@ fn make_tasks(
         let refiner = closed_world_only("refine.refiner", &experiment.refine.refiner, world.refiner())?;
         record.refiner = squbed_core::PromptRefiner::describe(&refiner);
         let done = steps::refine(&mut tasks, &refiner, experiment.refine.latents, experiment.seed, progress)?;
-        record.steps.push(StepRecord {
-            step: "refine prompts".to_owned(),
-            unit: "tasks".to_owned(),
-            reused: tasks.len() - done,
-            done,
-            failed: 0,
-            seconds: started.elapsed().as_secs_f64(),
-        });
+        let counts = [tasks.len() - done, done, 0];
+        record.done("refine prompts", "tasks", counts, started.elapsed().as_secs_f64());
+    } else {
+        record.skip("refine prompts", "tasks", "every task has latent prompts");
     }
     if tasks.iter().flat_map(|t| &t.latents).any(|z| z.videos.is_empty()) {
         let started = Instant::now();
@@ -366,15 +396,11 @@ fn make_tasks(
         let m = experiment.generate.videos;
         let made =
             steps::generate(&mut tasks, &generator, m, experiment.seed, &out.join("videos"), progress)?;
-        record.steps.push(StepRecord {
-            step: "generate videos".to_owned(),
-            unit: "clips".to_owned(),
-            reused: made.reused,
-            done: made.made,
-            failed: made.failures.len(),
-            seconds: started.elapsed().as_secs_f64(),
-        });
+        let counts = [made.reused, made.made, made.failures.len()];
+        record.done("generate videos", "clips", counts, started.elapsed().as_secs_f64());
         failures.extend(made.failures);
+    } else {
+        record.skip("generate videos", "clips", "every latent prompt has videos");
     }
     Ok(tasks)
 }

@@ -7,8 +7,9 @@ use squbed_core::{GenerateRequest, LatentPrompt, PromptRefiner, RefineRequest, T
 use squbed_store::Failure;
 
 use crate::{
-    error::{Error, Result, remedy},
+    error::{Error, Result},
     progress::Progress,
+    remedy,
 };
 
 /// Gives each task that has no latent prompts `n` of them. Returns how many tasks were refined.

@@ -267,6 +267,7 @@ impl Folder {
                 .record
                 .steps
                 .iter()
+                .filter(|s| s.skipped.is_none())
                 .map(|s| Step {
                     name: s.step.clone(),
                     seconds: s.seconds,

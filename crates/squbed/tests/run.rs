@@ -3,6 +3,7 @@
 use std::{fs, path::Path, sync::Mutex};
 
 use squbed::{
+    core::Task,
     experiment::{Embed, Experiment, Generate, Refine, Score, TaskSource},
     method::Preset,
     models::ModelStore,
@@ -92,7 +93,7 @@ fn a_run_reuses_what_is_finished_and_survives_a_broken_video() {
     }
 
     // The same again: nothing is done twice, and every number is the same.
-    let second = run(&experiment, &encoders, "test", &Silent).unwrap();
+    let mut second = run(&experiment, &encoders, "test", &Silent).unwrap();
     assert_eq!(step(&second, "generate videos"), (16, 0));
     assert_eq!(step(&second, "embed videos"), (20, 0));
     let rows = || squbed::results::read_uncertainty(out, "default").unwrap().unwrap();
@@ -101,6 +102,17 @@ fn a_run_reuses_what_is_finished_and_survives_a_broken_video() {
         serde_json::to_value(&first.calibration).unwrap(),
         serde_json::to_value(&second.calibration).unwrap()
     );
+
+    // Every step has its row, and what was not gone through says why.
+    squbed::run::report(&mut second, &Silent).unwrap();
+    let steps: Vec<&str> = second.record.steps.iter().map(|s| s.step.as_str()).collect();
+    let all = "refine prompts, generate videos, embed prompts, embed videos, compare videos, estimate, default \
+               preset, estimate, paper preset, calibrate, report";
+    assert_eq!(steps.join(", "), all);
+    assert_eq!((step(&second, "calibrate"), step(&second, "report")), ((0, 2), (0, 1)));
+    assert!(second.record.steps.iter().all(|s| s.skipped.is_none()), "{:?}", second.record.steps);
+    let written: squbed::run::RunRecord = squbed::results::read_json(&out.join("run.json")).unwrap();
+    assert_eq!(written, second.record);
 
     // A broken video is recorded; its task, which falls below two videos, is left out; the others stay.
     let broken = out.join("videos").join(&rows()[0].id).join("latent_1/gen_video_0.mp4");
@@ -140,6 +152,7 @@ fn few_tasks_finish(folder: &Path, world: &Experiment, encoders: &Encoders) {
     let mut tasks = squbed::store::read_tasks(&world.out.join("tasks.jsonl")).unwrap();
     // The first task has the broken video.
     tasks.remove(0);
+    without_truth_finishes(folder, &tasks[..2], world, encoders);
     for n in [1, 2] {
         let path = folder.join(format!("{n}.jsonl"));
         squbed::store::write_tasks(&path, &tasks[..n]).unwrap();
@@ -168,4 +181,26 @@ fn few_tasks_finish(folder: &Path, world: &Experiment, encoders: &Encoders) {
         let centred = &file["variants"]["projection: corpus-wide basis, centred"];
         assert_eq!(centred.is_null(), n == 1, "{centred}");
     }
+}
+
+/// Without any ground truth there is no accuracy; uncertainties have their report all the same.
+fn without_truth_finishes(folder: &Path, tasks: &[Task], world: &Experiment, encoders: &Encoders) {
+    let without = |task: &Task| Task { ground_truth: None, ..task.clone() };
+    let tasks: Vec<Task> = tasks.iter().map(without).collect();
+    let path = folder.join("no-truth.jsonl");
+    squbed::store::write_tasks(&path, &tasks).unwrap();
+    let bare = Experiment {
+        out: folder.join("no-truth"),
+        tasks: TaskSource::File(path),
+        embed: Embed { cache: Some(world.cache()), ..Embed::default() },
+        ..world.clone()
+    };
+    let mut outcome = run(&bare, encoders, "test", &Silent).unwrap();
+    let report = squbed::run::report(&mut outcome, &Silent).unwrap();
+    assert!(report.exists());
+    let why = |name: &str| outcome.record.steps.iter().find(|s| s.step == name).unwrap().skipped.clone();
+    assert_eq!(why("refine prompts").as_deref(), Some("every task has latent prompts"));
+    assert_eq!(why("generate videos").as_deref(), Some("every latent prompt has videos"));
+    assert_eq!(why("compare videos").as_deref(), Some("no task has a ground truth"));
+    assert_eq!((why("calibrate"), step(&outcome, "report")), (None, (0, 1)));
 }

@@ -13,7 +13,7 @@ use squbed::{
     core::{Frame, LatentPrompt, Task},
     models::ModelStore,
     progress::Silent,
-    score::{Measure, MetricsFile, Scored, Scoring, VIDEO_SCORES, score},
+    score::{Embedded, Measure, MetricsFile, Scored, Scoring, VIDEO_SCORES, score},
 };
 use squbed_video::EncodeOptions;
 
@@ -59,7 +59,7 @@ fn scored(folder: &Path, models: &ModelStore, tasks: &[Task], measures: &[&str])
         batch: 4,
         out: &folder.join("out"),
     };
-    score(&scoring, None, &Silent)
+    score(&scoring, &Embedded::NotWanted, &Silent)
 }
 
 /// No model at all beside those of the program, in an empty home.

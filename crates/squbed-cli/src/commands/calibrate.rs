@@ -229,7 +229,7 @@ impl Report {
     pub(crate) fn run(self, common: &Common) -> anyhow::Result<Done> {
         let bars = Bars::new(common.quiet);
         let report = squbed::summary::report(&self.results, &self.results, Context::default(), &bars)?;
-        bars.note(&format!("report: {}", report.display()));
+        bars.made("report", &report);
         Ok(Done::Whole)
     }
 }

@@ -107,7 +107,7 @@ impl Demo {
                 bars.warn(&format!("{missed} of {all} floors missed by {of}; the report says which"))
             }
         }
-        bars.note(&format!("report: {}", report.display()));
+        bars.made("report", &report);
         let whole = missed == 0 && outcomes.iter().all(|o| o.failures.is_empty());
         Ok(if whole { Done::Whole } else { Done::WithFailures })
     }

@@ -1,6 +1,6 @@
 //! `squbed estimate`: from cached embeddings to uncertainties.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
@@ -13,15 +13,10 @@ use squbed::{
     method::{self, MethodOptions, Preset, Projection},
     models::ModelStore,
     results::{self, MethodInForce},
-    store::Failure,
     vmf::Estimator,
 };
 
-use crate::{
-    Common, Done,
-    output::{Records, tell},
-    progress::Bars,
-};
+use crate::{Common, Done, output::Records, progress::Bars};
 
 #[derive(Args)]
 pub(super) struct Embedded {
@@ -113,22 +108,6 @@ fn flags(task: &TaskUncertainty) -> Vec<String> {
     flags
 }
 
-/// Ends a command whose every item failed: nothing was `done`, and no result is written. It is no error of the
-/// command line, so that the exit code is that of failed items.
-pub(super) fn nothing(done: &str, failures: &[Failure], out: &Path) -> Done {
-    let first = failures.first();
-    let layers = first.map(|f| format!("{} failed at `{}`: {}", f.step, f.item, f.error));
-    let layers: Vec<String> = std::iter::once(format!("no task could be {done}")).chain(layers).collect();
-    let hint = format!(
-        "{} lists all {} failure(s); mend or replace those videos and run the same command again, what is embedded \
-         is kept",
-        out.join(results::FAILURES).display(),
-        failures.len()
-    );
-    tell("error", &layers, Some(&hint));
-    Done::WithFailures
-}
-
 impl Estimate {
     pub(crate) fn run(self, common: &Common) -> anyhow::Result<Done> {
         let input = &self.embedded;
@@ -167,7 +146,7 @@ impl Estimate {
         let failures = [text_work.failures, work.failures, left_out].concat();
         let done = super::record_failures(&input.out, &["embed", "estimate"], &paths, &failures, &bars)?;
         if embedded.is_empty() {
-            return Ok(nothing("estimated", &failures, &input.out));
+            return Ok(super::nothing("no task could be estimated", &failures, &input.out));
         }
         let mut estimate = method::estimate(&embedded, &options, &device)?;
         if let Some(resamples) = self.bootstrap {

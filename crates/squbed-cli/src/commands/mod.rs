@@ -25,7 +25,7 @@ use squbed::{
     tensor::{DType, Device, device},
 };
 
-use crate::{Common, Done, progress::Bars};
+use crate::{Common, Done, output::tell, progress::Bars};
 
 /// The device and dtype of the common options.
 pub(crate) fn place(common: &Common) -> anyhow::Result<(Device, DType)> {
@@ -60,4 +60,18 @@ pub(crate) fn record_failures(
     }
     bars.warn(&format!("{} item(s) failed; see {}", failures.len(), path.display()));
     Ok(Done::WithFailures)
+}
+
+/// Ends a command whose every item failed, which leaves no result.
+pub(crate) fn nothing(what: &str, failures: &[Failure], folder: &Path) -> Done {
+    let first = failures.first();
+    let layers = first.map(|f| format!("{} failed at `{}`: {}", f.step, f.item, f.error));
+    let layers: Vec<String> = std::iter::once(what.to_owned()).chain(layers).collect();
+    let hint = format!(
+        "{} lists all {} failure(s), each with what to do; then run the same command again, what is finished is kept",
+        folder.join(squbed::results::FAILURES).display(),
+        failures.len()
+    );
+    tell("error", &layers, Some(&hint));
+    Done::Nothing
 }

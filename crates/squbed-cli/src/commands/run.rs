@@ -7,8 +7,7 @@ use squbed::{
     experiment::Experiment,
     models::ModelStore,
     progress::Progress,
-    run::{Encoders, Outcome, StepRecord},
-    summary::Context,
+    run::{self, Encoders, Outcome, StepRecord},
 };
 
 use crate::{Common, Done, output::Records, progress::Bars};
@@ -40,11 +39,11 @@ impl Run {
         }
         let bars = Bars::new(common.quiet);
         let encoders = Encoders::load(&experiment, ModelStore::new(None)?)?;
-        let outcome = squbed::run::run(&experiment, &encoders, &super::command_line(), &bars)?;
-        let report = squbed::summary::report(&experiment.out, &experiment.out, Context::default(), &bars)?;
+        let mut outcome = run::run(&experiment, &encoders, &super::command_line(), &bars)?;
+        let report = run::report(&mut outcome, &bars)?;
         tell(&outcome, &bars);
         Records::list(&outcome.record.steps)?.print(common.format)?;
-        bars.note(&format!("report: {}", report.display()));
+        bars.made("report", &report);
         Ok(if outcome.failures.is_empty() { Done::Whole } else { Done::WithFailures })
     }
 }

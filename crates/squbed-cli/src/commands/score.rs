@@ -3,7 +3,7 @@
 use anyhow::bail;
 use clap::{Args, Subcommand};
 use squbed::{
-    core::Task,
+    core::{Task, causes},
     embed,
     experiment::{DEFAULT_CLIP, DEFAULT_METRICS},
     models::ModelStore,
@@ -12,10 +12,7 @@ use squbed::{
     score::{self, Measure, Scored, Scoring},
 };
 
-use super::{
-    estimate::{Embedded, nothing},
-    pair::Pair,
-};
+use super::{estimate::Embedded, nothing, pair::Pair};
 use crate::{Common, Done, output::Records, progress::Bars};
 
 #[derive(Args)]
@@ -56,14 +53,21 @@ impl Score {
         let models = ModelStore::new(None).map_err(squbed::Error::from)?;
         let paths = run::video_paths(&tasks);
         let mut failures = Vec::new();
-        let mut videos = None;
+        let embedded;
+        let mut videos = score::Embedded::NotWanted;
         if self.metrics.contains(&Measure::Cosine) {
-            let encoder =
-                models.video_encoder(&input.video_model, &device, dtype).map_err(squbed::Error::from)?;
-            let (embedded, _, work) =
-                embed::embed_videos(&paths, &*encoder, Some(&input.cache), input.batch, &bars)?;
-            failures.extend(work.failures);
-            videos = Some(embedded);
+            let encoder = models.video_encoder(&input.video_model, &device, dtype);
+            videos = match encoder.map_err(squbed::Error::from) {
+                Ok(encoder) => {
+                    let (rows, _, work) =
+                        embed::embed_videos(&paths, &*encoder, Some(&input.cache), input.batch, &bars)?;
+                    failures.extend(work.failures);
+                    embedded = rows;
+                    score::Embedded::Here(&embedded)
+                }
+                Err(error) if error.is_missing_model() => score::Embedded::Missing(causes(&error).join(": ")),
+                Err(error) => return Err(error.into()),
+            };
         }
         let scoring = Scoring {
             tasks: &tasks,
@@ -76,7 +80,7 @@ impl Score {
             batch: input.batch,
             out: &input.out,
         };
-        let scored = score::score(&scoring, videos.as_ref(), &bars)?;
+        let scored = score::score(&scoring, &videos, &bars)?;
         // What could not be embedded is told once.
         let known: Vec<String> = failures.iter().map(|failure| failure.item.clone()).collect();
         failures.extend(scored.failures.iter().filter(|failure| !known.contains(&failure.item)).cloned());
@@ -86,7 +90,7 @@ impl Score {
             if let (true, Some(first)) = (failures.is_empty(), scored.file.not_run.first()) {
                 bail!("no metric could be run: {}: {}", first.metric, first.why);
             }
-            return Ok(nothing("scored", &failures, &input.out));
+            return Ok(nothing("no task could be scored", &failures, &input.out));
         }
         results::carry_truth(&input.tasks, &all, &input.out)?;
         results::forget_calibration(&input.out)?;

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::{ended, squbed, text};
+use crate::{ended, squbed, squbed_with, text};
 
 /// A folder with the closed world's smallest data set, its manifest free to be changed.
 struct World {
@@ -53,7 +53,7 @@ fn an_estimate_leaves_ground_truths_alone_and_tells_of_flags() {
     assert!(!table.contains("flags"), "{table}");
     // To score it is needed, and its failure is not forgotten by an estimate that does not try it.
     let (code, data, message) = world.run("score", "results", &[]);
-    assert_eq!((code, data.as_str()), (3, ""), "{message}");
+    assert_eq!((code, data.as_str()), (1, ""), "{message}");
     assert!(
         message.contains("error: no task could be scored") && message.contains("nowhere.mp4"),
         "{message}"
@@ -66,6 +66,28 @@ fn an_estimate_leaves_ground_truths_alone_and_tells_of_flags() {
     let (code, data, message) = world.run("score", "results", &["--format", "json"]);
     assert_eq!((code, message.as_str()), (0, ""));
     assert_eq!(serde_json::from_str::<Value>(&data).unwrap()[0]["videos"], 4);
+
+    // Without its encoder the cosine is not run, as any metric whose weights are not here, and the others are.
+    let home = world.path("home");
+    fs::create_dir(&home).unwrap();
+    let (tasks, cache, out) = (world.path("world/tasks.jsonl"), world.path("cache"), world.path("bare"));
+    let score = ["score", text(&tasks), "--cache", text(&cache), "--out", text(&out), "--metric"];
+    let bare = |metrics| {
+        let variables = [("SQUBED_HOME", text(&home))];
+        ended(squbed_with(&variables, &[&score[..], &[metrics, "--format", "json"]].concat()))
+    };
+    let (code, data, message) = bare("cosine,psnr");
+    assert_eq!(code, 0, "{message}");
+    assert_eq!(serde_json::from_str::<Value>(&data).unwrap()[0]["metric"], "psnr");
+    assert!(
+        message.contains("warning: not run: cosine: ") && message.contains("squbed models fetch"),
+        "{message}"
+    );
+    let metrics = fs::read_to_string(out.join("metrics.json")).unwrap();
+    let metrics: Value = serde_json::from_str(&metrics).unwrap();
+    assert_eq!(metrics["not_run"][0]["metric"], "cosine", "{metrics}");
+    let (code, data, message) = bare("cosine");
+    assert!(code == 1 && data.is_empty() && message.contains("no metric could be run: cosine"), "{message}");
 
     // Two equal videos are a point mass, which the table says.
     let first = world.task["latents"][0]["videos"][0].clone();
@@ -97,7 +119,7 @@ fn where_nothing_is_left_nothing_is_written_and_the_reason_is_said() {
     }
     for preset in ["default", "paper"] {
         let (code, data, message) = world.run("estimate", "results", &["--preset", preset]);
-        assert_eq!((code, data.as_str()), (3, ""), "{message}");
+        assert_eq!((code, data.as_str()), (1, ""), "nothing came of it: {message}");
         assert!(message.contains("error: no task could be estimated"), "{message}");
         assert!(
             message.contains("because: embed failed at") && message.contains("broken-00.mp4"),
@@ -133,4 +155,20 @@ fn a_task_without_latent_prompts_is_told_which_command_gives_them() {
     let (code, _, message) =
         ended(squbed(&["estimate", text(&tasks), "--cache", text(&out), "--out", text(&out)]));
     assert!(code == 1 && message.contains("`squbed refine`"), "{message}");
+}
+
+#[test]
+fn the_demonstration_names_its_report_in_a_pipe_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("demo");
+    let small =
+        ["demo", "--tasks", "4", "--latents", "2", "--videos", "2", "--format", "json", "--out", text(&out)];
+    let (code, data, message) = ended(squbed(&small));
+    let report = out.join("report.html");
+    assert!(code != 1 && code != 2, "{message}");
+    assert!(
+        report.exists() && message.lines().any(|line| line == format!("report: {}", report.display())),
+        "{message}"
+    );
+    assert!(serde_json::from_str::<Value>(&data).unwrap().is_array(), "data alone on stdout: {data}");
 }

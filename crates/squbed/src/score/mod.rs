@@ -126,6 +126,17 @@ pub struct Scoring<'a> {
     pub out: &'a Path,
 }
 
+/// The embeddings of generated and true videos, for [`Measure::Cosine`].
+#[derive(Clone, Debug)]
+pub enum Embedded<'a> {
+    /// No measure asks for them.
+    NotWanted,
+    /// They are here.
+    Here(&'a Embeddings),
+    /// Their encoder is not, and the command that brings it.
+    Missing(String),
+}
+
 /// What scoring came to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scored {
@@ -145,14 +156,13 @@ pub struct Scored {
     pub failures: Vec<Failure>,
 }
 
-/// Scores tasks and writes `accuracy.jsonl`, `accuracy_videos.jsonl` and `metrics.json`. `videos` are the embeddings of
-/// generated and true videos, for [`Measure::Cosine`]. A measure that cannot be computed is in
-/// [`MetricsFile::not_run`]. Where nothing could be computed nothing is written.
+/// Scores tasks and writes `accuracy.jsonl`, `accuracy_videos.jsonl` and `metrics.json`. A measure that cannot be
+/// computed is in [`MetricsFile::not_run`]. Where nothing could be computed nothing is written.
 ///
 /// # Errors
 ///
 /// A model that is here and damaged; a device that fails; a folder that cannot be written.
-pub fn score(scoring: &Scoring<'_>, videos: Option<&Embeddings>, progress: &dyn Progress) -> Result<Scored> {
+pub fn score(scoring: &Scoring<'_>, videos: &Embedded<'_>, progress: &dyn Progress) -> Result<Scored> {
     let Scoring { tasks, measures, models, device, dtype, out, .. } = *scoring;
     let loaded = Loaded::load(measures, models, scoring.clip_model, device, dtype)?;
     let known = record::read_videos(out)?;
@@ -169,7 +179,15 @@ pub fn score(scoring: &Scoring<'_>, videos: Option<&Embeddings>, progress: &dyn 
     for measure in measures {
         match measure {
             Measure::Cosine => {
-                let Some(videos) = videos else { continue };
+                let videos = match videos {
+                    Embedded::NotWanted => continue,
+                    Embedded::Here(videos) => videos,
+                    Embedded::Missing(why) => {
+                        let (metric, why) = (measure.name().to_owned(), why.clone());
+                        scored.file.not_run.push(NotRun { metric, why });
+                        continue;
+                    }
+                };
                 let of = videos.identity();
                 scored.scores.extend(accuracy::cosine_scores(tasks, videos));
                 scored.file.metrics.push(MetricRecord {

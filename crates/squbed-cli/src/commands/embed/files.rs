@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
 use clap::Args;
 use squbed::{
     embed::{Embeddings, Work, embed_images, embed_videos},
@@ -101,8 +100,8 @@ impl Encoder {
             paths.iter().map(|path| embeddings.file(path).map(<[f32]>::to_vec)).collect();
         let done = crate::commands::record_failures(self.folder(), &["embed"], paths, &work.failures, bars)?;
         if rows.iter().all(Option::is_none) {
-            let why = work.failures.first().map_or("", |failure| &failure.error);
-            bail!("none of the {} {what} could be embedded, the first because: {why}", paths.len());
+            let none = format!("none of the {} {what} could be embedded", paths.len());
+            return Ok(crate::commands::nothing(&none, &work.failures, self.folder()));
         }
         let keys: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
         self.write(&keys, &rows, embeddings.identity().dim)?;

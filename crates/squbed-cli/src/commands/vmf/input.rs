@@ -34,10 +34,11 @@ pub(super) fn read_groups(path: &Path) -> anyhow::Result<(Vec<Group>, f64)> {
 
 fn groups_of(array: &NpyArray) -> anyhow::Result<(Vec<Group>, f64)> {
     let (m, d) = match *array.shape() {
-        [m, d] | [_, m, d] if m > 0 && d > 0 => (m, d),
+        [m, d] if m > 0 && d > 0 => (m, d),
+        [groups, m, d] if groups > 0 && m > 0 && d > 0 => (m, d),
         ref shape => {
             bail!(
-                "its shape is {shape:?}; it must be [m, d] or [groups, m, d] with at least one row and column"
+                "its shape is {shape:?}; it must be [m, d] or [groups, m, d] with at least one group, row and column"
             )
         }
     };

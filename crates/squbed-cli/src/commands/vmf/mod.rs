@@ -212,7 +212,7 @@ fn fit_row(group: &[Vec<f64>], estimator: Estimator, epsilon: f64) -> anyhow::Re
         one_minus_rbar: fit.one_minus_rbar,
         kappa: fit.kappa,
         entropy: fit.entropy,
-        mean_direction,
+        mean_direction: mean_direction.filter(|_| !fit.flags.contains(&Flag::Uniform)),
         flags: fit.flags,
     })
 }

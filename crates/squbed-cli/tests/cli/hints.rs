@@ -1,0 +1,106 @@
+//! Every refusal says what failed, which value it was, and what to do next.
+
+use super::*;
+
+/// The one hint line of a command that fails with code 1.
+fn hint(arguments: &[&str], names: &str) -> String {
+    let (code, message) = failure(arguments);
+    assert_eq!(code, 1, "{arguments:?}: {message}");
+    assert!(message.contains(names), "{arguments:?} does not name {names}: {message}");
+    let hints: Vec<&str> = message.lines().filter_map(|line| line.strip_prefix("hint: ")).collect();
+    assert_eq!(hints.len(), 1, "{arguments:?}: {message}");
+    hints[0].to_owned()
+}
+
+#[test]
+fn what_is_no_video_has_a_hint() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (text, empty) = (path("notes.mp4", "not a video"), path("empty.mp4", ""));
+    let list = path("list.mp4", "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\na.ts\n#EXT-X-ENDLIST\n");
+    let pictures = folder.path().join("frames");
+    fs::create_dir(&pictures).unwrap();
+    let word = |file: &str, word: &str| {
+        let hint = hint(&["probe", file], file);
+        assert!(hint.contains(word), "{file}: {hint}");
+    };
+    word(&text, "give a video file");
+    word(&empty, "copy or make it again");
+    word(&list, "give the path of a video file");
+    word(pictures.to_str().unwrap(), "put the frames there");
+    word("nowhere.mp4", "check the path");
+    for url in ["https://example.invalid/v.mp4", "s3://bucket/v.mp4"] {
+        word(url, "URLs are not opened: download it first");
+    }
+    let picture = path("p.png", "no picture");
+    let hint = hint(&["score", "pair", &picture, &picture, "--metric", "psnr"], "p.png");
+    assert!(hint.contains("give a picture"), "{hint}");
+}
+
+#[test]
+fn a_number_out_of_range_has_a_hint() {
+    for (arguments, names, word) in [
+        (&["entropy", "--dim", "1", "--kappa", "2"][..], "dimension 1", "--dim"),
+        (&["entropy", "--dim", "3", "--kappa", "-2"], "kappa -2", "--kappa from 0"),
+        (&["entropy", "--dim", "3", "--kappa", "nan"], "kappa NaN", "--kappa from 0"),
+        (&["kappa", "--dim", "3", "--rbar", "1.5"], "1.5", "--rbar from 0 to 1"),
+        (&["kappa", "--dim", "3", "--rbar", "0.5", "--one-minus-rbar", "0.4"], "0.4", "--one-minus-rbar"),
+        (&["kappa", "--dim", "0", "--rbar", "0.5"], "dimension 0", "2 or more"),
+        (&["sample", "--dim", "3", "--kappa", "-1", "--count", "1"], "kappa -1", "--kappa from 0"),
+    ] {
+        let hint = hint(&[&["vmf"], arguments].concat(), names);
+        assert!(hint.contains(word), "{arguments:?}: {hint}");
+    }
+}
+
+#[test]
+fn an_array_without_groups_is_refused_in_words() {
+    use squbed::store::{NpyArray, NpyData, write_npy};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("none.npy");
+    write_npy(&path, &NpyArray::new(vec![0, 10, 384], NpyData::F32(Vec::new())).unwrap()).unwrap();
+    let (code, message) = failure(&["vmf", "fit", text(&path)]);
+    assert!(code == 1 && message.contains("none.npy") && message.contains("[0, 10, 384]"), "{message}");
+    assert!(message.contains("at least one group"), "{message}");
+    let path = folder.path().join("none.safetensors");
+    let none: [(&str, safetensors::tensor::TensorView<'_>); 0] = [];
+    fs::write(&path, safetensors::serialize(none, None).unwrap()).unwrap();
+    let (code, message) = failure(&["vmf", "fit", text(&path)]);
+    assert!(code == 1 && message.contains("has no tensor"), "{message}");
+}
+
+/// Directions that cancel but for their rounding have no mean direction.
+#[test]
+fn what_cancels_but_for_rounding_is_uniform() {
+    let rows = |height: f64| format!("[[1, 0], [-0.5, {height}], [-0.5, -{height}]]");
+    let fit = |rows: &str| -> Value {
+        let output = with_stdin(&["vmf", "fit", "-", "--format", "json"], rows);
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()[0].take()
+    };
+    let height = 0.75_f64.sqrt();
+    let row = fit(&rows(height));
+    assert!(row["rbar"].as_f64().unwrap() < 1e-15, "{row}");
+    assert!(row["flags"].as_array().unwrap().contains(&"uniform".into()), "{row}");
+    assert!(row["mean_direction"].is_null(), "{row}");
+    // What f64 can tell is a direction.
+    let row = fit(&rows(height * (1.0 + 1e-12)));
+    assert!(row["rbar"].as_f64().unwrap() > 1e-14, "{row}");
+    assert!(!row["flags"].as_array().unwrap().contains(&"uniform".into()), "{row}");
+    assert!(row["mean_direction"].is_array(), "{row}");
+
+    // And as embeddings in f32 have it.
+    use squbed::store::{NpyArray, NpyData, write_npy};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.npy");
+    let flags = |height: f32| {
+        let numbers = vec![1.0, 0.0, -0.5, height, -0.5, -height];
+        write_npy(&path, &NpyArray::new(vec![3, 2], NpyData::F32(numbers)).unwrap()).unwrap();
+        json(&["vmf", "fit", text(&path), "--format", "json"])[0]["flags"].to_string()
+    };
+    assert!(flags(height as f32).contains("\"uniform\""));
+    assert!(!flags(height as f32 * 1.00001).contains("\"uniform\""));
+}
