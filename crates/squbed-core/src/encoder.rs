@@ -12,7 +12,7 @@ pub struct EncoderIdentity {
     pub weights_sha256: String,
     /// Name and version of the preprocessing, e.g. `i3d/1`; raised when its output changes.
     pub preprocessing: String,
-    /// How frames are chosen, as [`Sampling`](crate::Sampling) prints it; empty for text.
+    /// How frames are chosen, [`Sampling::identity`](crate::Sampling::identity); empty for text.
     pub sampling: String,
     /// Which output, e.g. `embedding`.
     pub head: String,

@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Sampling {
-    /// `k` frames at the centres of `k` equal segments of the frame count N: frame
-    /// `floor((i + ½)·N/k)`; a video shorter than `k` frames repeats some.
+    /// `k` frames at the centres of `k` equal spans of the video's time: for each the last frame whose time is not
+    /// after it. N frames last N mean intervals, so that at a constant rate it is frame `floor((i + ½)·N/k)`, which is
+    /// what is taken where no frame is more than half an interval off that rate: clocks jitter and times are rounded. A
+    /// video shorter than `k` frames repeats some.
     Uniform(usize),
     /// Frames at a rate in frames a second by presentation time: for tick `i` the last frame whose
     /// time since the first is not after `i / fps`; at most `max` of them.
@@ -127,17 +129,33 @@ impl From<Sampling> for String {
 }
 
 impl Sampling {
+    /// The rule as embeddings are kept under: as it prints, and of a rule that has changed its version, for the frames of
+    /// an earlier one may be others. `uniform` counted frames in its first version, whatever their times.
+    pub fn identity(&self) -> String {
+        match self {
+            Self::Uniform(_) => format!("{self}/2"),
+            Self::Rate { .. } | Self::Within { .. } | Self::Indices(_) => self.to_string(),
+        }
+    }
+
     /// Indices of the wanted frames, given the presentation time in seconds of every frame of the
     /// video in order of presentation. Ascending except for [`Sampling::Indices`], which keep their
     /// order; an index at or past the end is returned as it is, for the caller to report.
     pub fn indices(&self, pts_seconds: &[f64]) -> Vec<usize> {
         let n = pts_seconds.len();
         match self {
-            // In 128 bits, as a product of two counts.
-            Self::Uniform(k) => {
-                let place = |i: usize| (2 * i as u128 + 1) * n as u128 / (2 * *k as u128);
-                (0..*k).map(|i| place(i) as usize).collect()
-            }
+            Self::Uniform(k) => match uneven_interval(pts_seconds) {
+                Some(interval) => {
+                    let span = n as f64 * interval / *k as f64;
+                    let centre = |i: usize| pts_seconds[0] + (i as f64 + 0.5) * span;
+                    (0..*k).map(|i| shown_at(pts_seconds, centre(i))).collect()
+                }
+                None => {
+                    // In 128 bits, as a product of two counts.
+                    let place = |i: usize| (2 * i as u128 + 1) * n as u128 / (2 * *k as u128);
+                    (0..*k).map(|i| place(i) as usize).collect()
+                }
+            },
             Self::Rate { fps, .. } => (0..self.count(pts_seconds))
                 .map(|i| shown_at(pts_seconds, pts_seconds[0] + i as f64 / fps))
                 .collect(),
@@ -165,6 +183,14 @@ impl Sampling {
             Self::Indices(indices) => indices.len(),
         }
     }
+}
+
+/// The mean interval of frames that do not come at a constant rate: one of them is more than half of it off.
+fn uneven_interval(pts_seconds: &[f64]) -> Option<f64> {
+    let (first, last) = pts_seconds.first().zip(pts_seconds.last())?;
+    let interval = (last - first) / (pts_seconds.len() as f64 - 1.0);
+    let is_off = |(i, t): (usize, &f64)| (t - first - i as f64 * interval).abs() > 0.5 * interval;
+    pts_seconds.iter().enumerate().any(is_off).then_some(interval)
 }
 
 /// The frame that is shown at a time: the last one that begins by then, else the first.
@@ -201,6 +227,37 @@ mod tests {
         let times: Vec<f64> = (0..132).map(|i| i as f64 / 25.0).collect();
         assert_eq!(Sampling::Uniform(12).indices(&times)[..2], [5, 16]);
         assert_eq!(Sampling::Uniform(4).indices(&times[..2]), [0, 0, 1, 1]);
+    }
+
+    #[test]
+    fn uniform_goes_by_time_where_the_rate_varies() {
+        // Frame i is shown at i²/50 seconds; twelve frames last twelve mean intervals of 0.22 s.
+        let times: Vec<f64> = (0..12).map(|i| f64::from(i * i) / 50.0).collect();
+        assert_eq!(Sampling::Uniform(3).indices(&times), [4, 8, 10]);
+        // A pause is a frame that is shown for long: most of the centres are in it.
+        let paused = [0.0, 0.04, 0.08, 4.0, 4.04, 4.08];
+        assert_eq!(Sampling::Uniform(6).indices(&paused), [2, 2, 2, 2, 2, 5]);
+        assert_eq!(Sampling::Uniform(2).indices(&[1.0]), [0, 0]);
+        assert!(
+            Sampling::Uniform(2).identity() != "uniform:2"
+                && Sampling::Rate { fps: 2.0, max: None }.identity() == "rate:2"
+        );
+    }
+
+    #[test]
+    fn a_constant_rate_is_one_though_its_times_are_rounded_or_jitter() {
+        for (n, k) in [(30, 3), (30, 4), (132, 12), (119, 16), (7, 16), (250, 16), (2, 5)] {
+            let by_count: Vec<usize> = (0..k).map(|i| (2 * i + 1) * n / (2 * k)).collect();
+            for fps in [24.0, 25.0, 30.0, 30000.0 / 1001.0] {
+                let exact = |i: usize| 3.0 + i as f64 / fps;
+                let rounded = |i: usize| (exact(i) * 1000.0).round() / 1000.0;
+                let jittered = |i: usize| exact(i) + [0.0, 0.004, -0.003][i % 3];
+                for times in [&exact as &dyn Fn(usize) -> f64, &rounded, &jittered] {
+                    let times: Vec<f64> = (0..n).map(times).collect();
+                    assert_eq!(Sampling::Uniform(k).indices(&times), by_count, "{n} {k} {fps}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -208,7 +208,7 @@ impl<E: ImageEncoder> FrameMean<E> {
     /// Of the frames that `sampling` chooses.
     pub fn new(images: E, sampling: Sampling) -> Self {
         let identity = EncoderIdentity {
-            sampling: sampling.to_string(),
+            sampling: sampling.identity(),
             head: format!("mean of {}", images.identity().head),
             ..images.identity().clone()
         };

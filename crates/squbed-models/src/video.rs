@@ -70,7 +70,7 @@ impl ClipEncoder {
             name: manifest.name.clone(),
             weights_sha256: weights.sha256().to_owned(),
             preprocessing: preprocessing.clone(),
-            sampling: sampling.to_string(),
+            sampling: sampling.identity(),
             head: "embedding".to_owned(),
             dtype: dtype.as_str().to_owned(),
             dim: manifest.embedding.width,

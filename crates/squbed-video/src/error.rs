@@ -2,7 +2,7 @@ use std::{io, path::PathBuf, time::Duration};
 
 use squbed_core::ClipError;
 
-use crate::Unit;
+use crate::{Unit, info::READ};
 
 /// Why a video cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -61,10 +61,15 @@ pub enum Error {
         path: PathBuf,
     },
     /// A folder without a picture.
-    #[error("the folder {} holds no picture; png, jpg, jpeg, bmp and webp are read", path.display())]
+    #[error("the folder {} holds no picture{}; {READ} are read", path.display(), match passed_over {
+        0 => String::new(),
+        n => format!(" but {n} of kinds that are not read"),
+    })]
     NoPictures {
         /// The folder.
         path: PathBuf,
+        /// Pictures of other kinds.
+        passed_over: usize,
     },
     /// FFmpeg was built without the codec.
     #[error("{} is coded as {codec}, which this FFmpeg cannot decode", path.display())]

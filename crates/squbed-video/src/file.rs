@@ -70,10 +70,22 @@ impl<'a> Job<'a> {
         let packets = scan.shown.len();
         let timeline = Timeline::of_packets(scan.shown, stream);
         let found = timeline.is_some();
+        let gaps = timeline.as_ref().and_then(|timeline| timeline.gaps.clone());
         let timeline = timeline.unwrap_or_else(|| Timeline::of_frames(Vec::new(), stream).0);
         let survey = Survey { info: describe(&source.input, stream, &timeline, warnings), timeline, source };
-        let survey = if found { survey } else { self.count(survey, packets)? };
+        let mut survey = if found { survey } else { self.count(survey, packets)? };
+        // Of a file that is known to lack packets it says nothing new.
+        let told = |w: &Warning| matches!(w, Warning::Truncated { .. } | Warning::Damaged { .. });
+        if !survey.info.warnings.iter().any(told) {
+            survey.info.warnings.extend(gaps);
+        }
         self.limit("seconds", survey.info.duration_seconds, self.options.limits.duration_seconds)?;
+        // Every GIF is decoded to a format with transparency; only its pixels tell whether it has any.
+        if survey.source.stream.codec_id == AVCodecID::AV_CODEC_ID_GIF
+            && !self.pass(&survey.source, &survey.timeline, None, false)?.transparent
+        {
+            survey.info.warnings.retain(|w| *w != Warning::AlphaDropped);
+        }
         Ok(survey)
     }
 
@@ -240,6 +252,7 @@ impl<'a> Job<'a> {
             scaler: Scaler::default(),
             picture: Picture::new().map_err(failed)?,
             pass: Pass::default(),
+            looks_through: stream.codec_id == AVCodecID::AV_CODEC_ID_GIF,
             kept_bytes: 0,
         };
         let mut feed = |packet: &Packet| {
@@ -365,6 +378,8 @@ struct Sink<'a> {
     scaler: Scaler,
     picture: Picture,
     pass: Pass,
+    /// Whether transparent pixels are looked for.
+    looks_through: bool,
     /// Of the frames in `pass`; the size that the file states may be less than theirs.
     kept_bytes: u64,
 }
@@ -388,6 +403,9 @@ impl Sink<'_> {
             let pts = self.picture.pts();
             let index = self.timeline.index(pts, self.pass.times.len());
             self.pass.times.push(pts);
+            if self.looks_through && !self.pass.transparent {
+                self.pass.transparent = self.picture.is_transparent();
+            }
             self.pass.damaged += usize::from(self.picture.is_damaged());
             let frames = self.pass.times.len() as f64;
             self.job.limit("frames", frames, self.job.options.limits.frames as f64)?;

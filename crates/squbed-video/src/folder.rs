@@ -11,7 +11,7 @@ use std::{
 use image::{ColorType, DynamicImage, ImageDecoder, ImageReader, RgbImage, metadata::Orientation};
 use squbed_core::{Frame, Sampling};
 
-use crate::{DecodeOptions, Decoded, Error, Limits, Ratio, VideoInfo, Warning, plan::Plans};
+use crate::{DecodeOptions, Decoded, Error, Limits, Ratio, VideoInfo, Warning, info::PICTURES, plan::Plans};
 
 /// Ticks a second of a folder's times.
 const TICKS: i32 = 90_000;
@@ -23,14 +23,15 @@ const TICKS: i32 = 90_000;
 /// bits are rounded to 8, transparency is dropped with a warning.
 pub(crate) fn probe(folder: &Path, options: &DecodeOptions) -> Result<VideoInfo, Error> {
     let clock = Clock::new(folder, &options.limits);
-    describe(folder, &pictures(folder, &options.limits)?, options, &clock)
+    describe(folder, &Pictures::of(folder, &options.limits)?, options, &clock)
 }
 
 /// The picked pictures.
 pub(crate) fn decode(folder: &Path, plans: &[Sampling], options: &DecodeOptions) -> Result<Decoded, Error> {
-    let pictures = pictures(folder, &options.limits)?;
+    let pictures = Pictures::of(folder, &options.limits)?;
     let clock = Clock::new(folder, &options.limits);
     let info = describe(folder, &pictures, options, &clock)?;
+    let pictures = pictures.frames;
     let seconds: Vec<f64> = (0..pictures.len()).map(|i| i as f64 / options.folder_fps).collect();
     let plans = Plans::new(folder, plans, &seconds, info.width * info.height, &options.limits)?;
     let mut frames = BTreeMap::new();
@@ -112,10 +113,11 @@ fn limit(path: &Path, what: &'static str, value: f64, limit: f64) -> Result<(), 
 
 fn describe(
     folder: &Path,
-    pictures: &[PathBuf],
+    pictures: &Pictures,
     options: &DecodeOptions,
     clock: &Clock<'_>,
 ) -> Result<VideoInfo, Error> {
+    let Pictures { frames: pictures, passed_over } = pictures;
     let fps = options.folder_fps;
     if !(fps.is_finite() && fps > 0.0) {
         return Err(Error::FolderRate { path: folder.to_owned(), fps });
@@ -149,33 +151,58 @@ fn describe(
         mirrored: false,
         has_audio: false,
         container: "folder".to_owned(),
-        warnings: has_alpha.then_some(Warning::AlphaDropped).into_iter().collect(),
+        warnings: has_alpha
+            .then_some(Warning::AlphaDropped)
+            .into_iter()
+            .chain(passed_over.first().map(|first| Warning::PicturesPassedOver {
+                pictures: passed_over.len(),
+                first: first.clone(),
+            }))
+            .collect(),
     })
 }
 
-/// The folder's pictures, at least one.
-fn pictures(folder: &Path, limits: &Limits) -> Result<Vec<PathBuf>, Error> {
-    let unreadable = |source| Error::Unreadable { path: folder.to_owned(), source };
-    let mut pictures = Vec::new();
-    for entry in fs::read_dir(folder).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
-        let picture = matches!(extension.as_deref(), Some("png" | "jpg" | "jpeg" | "bmp" | "webp"));
-        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        if picture && !hidden {
-            pictures.push(path);
+/// Endings of pictures that are not read: several frames in one file, or kinds that need a library of their own.
+const NOT_READ: [&str; 16] = [
+    "avif", "dds", "dng", "dpx", "exr", "gif", "hdr", "heic", "heif", "jp2", "jxl", "pgm", "ppm", "tga",
+    "tif", "tiff",
+];
+
+/// What lies in a folder of frames.
+struct Pictures {
+    /// Those that are read, at least one.
+    frames: Vec<PathBuf>,
+    /// Names of those that are not.
+    passed_over: Vec<String>,
+}
+
+impl Pictures {
+    fn of(folder: &Path, limits: &Limits) -> Result<Self, Error> {
+        let unreadable = |source| Error::Unreadable { path: folder.to_owned(), source };
+        let (mut frames, mut passed_over) = (Vec::new(), Vec::new());
+        for entry in fs::read_dir(folder).map_err(unreadable)? {
+            let path = entry.map_err(unreadable)?.path();
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let ending = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
+            let is_one_of =
+                |endings: &[&str]| ending.as_deref().is_some_and(|ending| endings.contains(&ending));
+            if name.starts_with('.') {
+                continue;
+            }
+            if is_one_of(&PICTURES) {
+                frames.push((name, path));
+            } else if is_one_of(&NOT_READ) {
+                passed_over.push(name);
+            }
+            limit(folder, "frames", frames.len() as f64, limits.frames as f64)?;
         }
-        limit(folder, "frames", pictures.len() as f64, limits.frames as f64)?;
+        if frames.is_empty() {
+            return Err(Error::NoPictures { path: folder.to_owned(), passed_over: passed_over.len() });
+        }
+        frames.sort_by(|(a, path_a), (b, path_b)| natural(a, b).then_with(|| path_a.cmp(path_b)));
+        passed_over.sort_by(|a, b| natural(a, b));
+        Ok(Self { frames: frames.into_iter().map(|(_, path)| path).collect(), passed_over })
     }
-    if pictures.is_empty() {
-        return Err(Error::NoPictures { path: folder.to_owned() });
-    }
-    pictures.sort_by(|a, b| {
-        let name =
-            |path: &Path| path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        natural(&name(a), &name(b)).then_with(|| a.cmp(b))
-    });
-    Ok(pictures)
 }
 
 fn open(path: &Path) -> Result<ImageReader<io::BufReader<fs::File>>, Error> {

@@ -4,6 +4,12 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+/// Endings of the pictures that a folder's frames may be.
+pub(crate) const PICTURES: [&str; 5] = ["png", "jpg", "jpeg", "bmp", "webp"];
+
+/// The same in words.
+pub(crate) const READ: &str = "png, jpg, jpeg, bmp and webp";
+
 /// What a video file holds, as its packets tell and not its header alone.
 ///
 /// Serialises with these names as keys; `time_base` and `average_rate` as `"num/den"`, `warnings` as
@@ -148,6 +154,21 @@ pub enum Warning {
     },
     /// The format holds transparency, which is dropped.
     AlphaDropped,
+    /// Frames seem to be missing between others: where frames come at a constant rate, one is to be shown for a frame's
+    /// time and the next comes much later.
+    FramesMissing {
+        /// About how many.
+        frames: usize,
+        /// When the frame before the first gap is shown, in seconds.
+        seconds: f64,
+    },
+    /// Pictures of kinds that are not read lie in a folder of frames, and are passed over.
+    PicturesPassedOver {
+        /// How many.
+        pictures: usize,
+        /// The first of them.
+        first: String,
+    },
     /// The file asks for a turn that is no multiple of 90°, which is not applied.
     RotationIgnored,
 }
@@ -176,6 +197,16 @@ impl fmt::Display for Warning {
                 write!(f, "high dynamic range ({transfer}) without tone mapping")
             }
             Self::AlphaDropped => f.write_str("transparency, which the format holds, is dropped"),
+            Self::FramesMissing { frames, seconds } => {
+                write!(f, "{frames} frame(s) seem to be missing, the first after {seconds:.3} s")
+            }
+            Self::PicturesPassedOver { pictures, first } => {
+                write!(
+                    f,
+                    "{pictures} picture(s) of kinds that are not read are passed over, the first is {first}; "
+                )?;
+                write!(f, "{READ} are read")
+            }
             Self::RotationIgnored => f.write_str("a turn that is no multiple of 90° was not applied"),
         }
     }

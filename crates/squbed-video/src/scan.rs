@@ -14,6 +14,8 @@ pub(crate) struct Timeline {
     /// Whether a decoded frame is found by its time (the packets told the times) or by its place in the
     /// order of presentation.
     pub(crate) by_pts: bool,
+    /// Frames that seem to be missing between others.
+    pub(crate) gaps: Option<Warning>,
 }
 
 impl Timeline {
@@ -27,7 +29,9 @@ impl Timeline {
         }
         let last = packets.last().map_or(0, |&(_, duration)| duration);
         let last_duration = if last > 0 { last } else { frame_ticks(stream) };
-        Some(Self { pts, time_base: stream.time_base, last_duration, by_pts: true })
+        let durations: Vec<i64> = packets.iter().map(|&(_, duration)| duration).collect();
+        let gaps = missing_frames(&pts, &durations, stream.time_base);
+        Some(Self { pts, time_base: stream.time_base, last_duration, by_pts: true, gaps })
     }
 
     /// From decoded frames in order of presentation; evenly spaced, with a warning, where their own
@@ -39,7 +43,7 @@ impl Timeline {
         let warning = own.is_none().then_some(Warning::NoTimes);
         let step = frame_ticks(stream).max(1);
         let pts = own.unwrap_or_else(|| (0..times.len() as i64).map(|i| i.saturating_mul(step)).collect());
-        (Self { pts, time_base: stream.time_base, last_duration: step, by_pts: false }, warning)
+        (Self { pts, time_base: stream.time_base, last_duration: step, by_pts: false, gaps: None }, warning)
     }
 
     /// Seconds at which each frame is shown.
@@ -61,6 +65,38 @@ impl Timeline {
     pub(crate) fn index(&self, pts: Option<i64>, order: usize) -> Option<usize> {
         if self.by_pts { self.pts.binary_search(&pts?).ok() } else { Some(order) }
     }
+}
+
+/// Frames that seem to be missing. A variable rate is told from them in two ways: nine in ten frames or more come at one
+/// interval, and a frame before a gap is to be shown for that interval, while one of a variable rate lasts until the
+/// next comes, as an mp4 always says. Where a file states no durations FFmpeg fills in those of its rate.
+fn missing_frames(pts: &[i64], durations: &[i64], time_base: Ratio) -> Option<Warning> {
+    // Of fewer, nothing tells a rate from chance.
+    const LEAST: usize = 10;
+    // A damaged file's times may lie further apart than their own type counts.
+    let intervals: Vec<i64> = pts.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).collect();
+    if intervals.len() < LEAST {
+        return None;
+    }
+    let mut sorted = intervals.clone();
+    sorted.sort_unstable();
+    let usual = sorted[sorted.len() / 2];
+    // Times may be rounded to ticks, each interval by one.
+    let is_usual = |ticks: i64| ticks.abs_diff(usual) <= 1 + usual.unsigned_abs() / 10;
+    if intervals.iter().filter(|&&interval| is_usual(interval)).count() * 10 < intervals.len() * 9 {
+        return None;
+    }
+    let mut missing = 0.0;
+    let mut first = None;
+    for ((&interval, &duration), &begin) in intervals.iter().zip(durations).zip(pts) {
+        let frames = (interval as f64 / usual as f64).round() - 1.0;
+        if frames >= 1.0 && is_usual(duration) {
+            missing += frames;
+            first = first.or(Some(begin));
+        }
+    }
+    let seconds = first? as f64 * time_base.value();
+    Some(Warning::FramesMissing { frames: missing as usize, seconds })
 }
 
 /// Ticks of one frame at the header's average rate, or at 25 frames a second where it says none.
@@ -86,6 +122,8 @@ pub(crate) struct Pass {
     pub(crate) damaged: usize,
     /// Packets that the decoder refused.
     pub(crate) refused: usize,
+    /// Whether a decoded frame lets through what lies behind; looked for in GIF alone.
+    pub(crate) transparent: bool,
 }
 
 impl Pass {
@@ -108,10 +146,32 @@ mod tests {
             time_base: Ratio { num: 1, den: 1000 },
             last_duration,
             by_pts: true,
+            gaps: None,
         };
         assert_eq!(timeline(vec![500, 540, 580], 40).duration_seconds(), 0.12);
         assert_eq!(timeline(vec![], 40).duration_seconds(), 0.04);
         let longest = timeline(vec![-i64::MAX, i64::MAX], i64::MAX).duration_seconds();
         assert!((longest / (3.0 * i64::MAX as f64 / 1000.0) - 1.0).abs() < 1e-12, "{longest}");
+    }
+
+    #[test]
+    fn lost_frames_are_told_from_a_variable_rate() {
+        let base = Ratio { num: 1, den: 1000 };
+        let told = |pts: &[i64], durations: &[i64]| missing_frames(pts, durations, base);
+        // Thirty frames a second in milliseconds, 33 and 34 apart; frames 5 to 7 and 20 are lost.
+        let all = |i: i64| (i * 1000 + 15) / 30;
+        let kept: Vec<i64> = (0..60).filter(|i| !matches!(i, 5..=7 | 20)).map(all).collect();
+        let lost = Some(Warning::FramesMissing { frames: 4, seconds: 0.133 });
+        assert_eq!(told(&kept, &vec![33; kept.len()]), lost);
+        // The same times where each frame says to last until the next one.
+        let mut lasting: Vec<i64> = kept.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        lasting.push(33);
+        assert_eq!(told(&kept, &lasting), None);
+        let whole: Vec<i64> = (0..60).map(all).collect();
+        assert_eq!(told(&whole, &[33; 60]), None);
+        // No rate at all, though durations are filled in.
+        let squares: Vec<i64> = (0..60).map(|i| i * i).collect();
+        assert_eq!(told(&squares, &[33; 60]), None);
+        assert_eq!(told(&[0, 40, 400], &[40; 3]), None);
     }
 }

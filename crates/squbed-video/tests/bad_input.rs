@@ -72,6 +72,23 @@ fn sound_alone() {
     assert!(matches!(open(&bytes, "sound.mp4"), Error::NoVideoStream { .. }));
 }
 
+/// A track whose tables list nothing.
+#[test]
+fn a_video_of_no_frames() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("whole.mp4");
+    small(&path, 3);
+    let mut bytes = fs::read(&path).unwrap();
+    for (table, count) in
+        [(b"stts", 8), (b"stsc", 8), (b"stco", 8), (b"ctts", 8), (b"stss", 8), (b"stsz", 12)]
+    {
+        if let Some(at) = bytes.windows(4).position(|w| w == table) {
+            bytes[at + count..at + count + 4].fill(0);
+        }
+    }
+    assert!(matches!(open(&bytes, "none.mp4"), Error::NoFrames { .. }));
+}
+
 #[test]
 fn a_play_list_under_another_name() {
     let folder = tempfile::tempdir().unwrap();

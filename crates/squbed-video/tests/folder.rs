@@ -42,6 +42,25 @@ fn a_folder_without_pictures() {
 }
 
 #[test]
+fn pictures_that_are_not_read_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["f2.tiff", "f10.TIF", "preview.gif"] {
+        fs::write(folder.path().join(name), "not looked into").unwrap();
+    }
+    let error = probe(folder.path()).unwrap_err();
+    assert!(error.to_string().contains("holds no picture but 3 of kinds that are not read"), "{error}");
+    save(&picture(0, 8, 8), &folder.path().join("f0.png"));
+    let info = probe(folder.path()).unwrap();
+    assert_eq!(info.frames, 1);
+    let told: Vec<String> = info.warnings.iter().map(ToString::to_string).collect();
+    let expected = "3 picture(s) of kinds that are not read are passed over, the first is f2.tiff; png, jpg, jpeg, \
+                    bmp and webp are read";
+    assert_eq!(told, [expected]);
+    let decoded = decode(folder.path(), &[Sampling::Uniform(1)], &DecodeOptions::default()).unwrap();
+    assert_eq!(decoded.warnings, info.warnings);
+}
+
+#[test]
 fn pictures_of_two_sizes_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     for i in 0..3 {

@@ -129,7 +129,6 @@ fn what_is_unusual_is_said() {
         ("mpeg4-bframes.avi", vec![counted, no_times]),
         ("mpeg2-bframes.mpg", vec![counted]),
         ("hevc10-pq.mp4", vec!["high dynamic range (smpte2084) without tone mapping"]),
-        ("loop.gif", vec![alpha]),
         ("vp9-alpha.webm", vec![alpha]),
     ]);
     for name in golden().keys() {
@@ -170,6 +169,12 @@ fn a_variable_rate_is_sampled_by_time() {
         assert!((seconds - frame * frame / 50.0).abs() < 1e-9, "{:?}", clip.pts_seconds());
     }
     assert_eq!(clip.frames().len(), 5);
+    // Centres of three equal spans of its 2.64 s, and not of its twelve frames.
+    let clip = common::clip(&made("variable-rate.mp4"), "uniform:3");
+    let frames = [4.0, 8.0, 10.0].map(|frame| frame * frame / 50.0);
+    for (seconds, frame) in clip.pts_seconds().iter().zip(frames) {
+        assert!((seconds - frame).abs() < 1e-9, "{:?}", clip.pts_seconds());
+    }
 }
 
 #[test]
@@ -321,4 +326,82 @@ fn flipped_bits_are_counted() {
         assert!(matches!(counts[..], [(1.., read @ ..=30)] if counts[0].0 <= read), "{name}: {counts:?}");
         assert_eq!(decoded.clips[0].frames().len(), 30);
     }
+}
+
+/// Every GIF is decoded to pixels with transparency; most have none.
+#[test]
+fn a_gif_is_transparent_where_a_pixel_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("v.gif");
+    // A picture of 1 x 1 on a canvas of `side` x 1, black and white, two bits a code: clear, 0, end.
+    let gif = |side: u8, control: &[u8]| {
+        let screen = [b"GIF89a".as_slice(), &[side, 0, 1, 0, 0x80, 0, 0, 0, 0, 0, 255, 255, 255]].concat();
+        let picture = [0x2c, 0, 0, 0, 0, 1, 0, 1, 0, 0, 2, 2, 0x44, 0x01, 0, 0x3b];
+        fs::write(&path, [&screen[..], control, &picture].concat()).unwrap();
+        probe(&path).unwrap().warnings
+    };
+    assert_eq!(gif(1, &[]), []);
+    // Colour 0 is transparent, then the other one; a canvas wider than the picture shows its background colour.
+    assert_eq!(gif(1, &[0x21, 0xf9, 4, 1, 0, 0, 0, 0]), [Warning::AlphaDropped]);
+    assert_eq!(gif(1, &[0x21, 0xf9, 4, 1, 0, 0, 1, 0]), []);
+    assert_eq!(gif(2, &[]), []);
+}
+
+/// The largest canvas that a GIF can state is more than FFmpeg decodes, which then forgets what the header says.
+#[test]
+fn a_canvas_beyond_the_limit_is_refused_before_it_is_decoded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("v.gif");
+    let mut bytes = fs::read(made("loop.gif")).unwrap();
+    bytes[6..10].fill(0xff);
+    fs::write(&path, bytes).unwrap();
+    for error in [
+        probe(&path).unwrap_err(),
+        decode(&path, &[Sampling::Uniform(1)], &DecodeOptions::default()).unwrap_err(),
+    ] {
+        let Error::Limit { what: "pixels a frame", value, limit, .. } = error else { panic!("{error}") };
+        assert_eq!((value, limit), (65_535.0 * 65_535.0, 8192.0 * 8192.0));
+    }
+}
+
+/// Children of the first cluster of a Matroska file: where each begins, and its identifier.
+fn blocks(bytes: &[u8]) -> Vec<(usize, u8)> {
+    let cluster = bytes.windows(4).position(|w| w == b"\x1f\x43\xb6\x75").unwrap() + 4;
+    // A number whose first byte tells by its leading zeros how many bytes it has.
+    let number = |at: usize| {
+        let width = bytes[at].leading_zeros() as usize + 1;
+        let first = usize::from(bytes[at]) & (0xff >> width);
+        (bytes[at + 1..at + width].iter().fold(first, |n, &byte| n << 8 | usize::from(byte)), at + width)
+    };
+    let (size, mut at) = number(cluster);
+    let mut children = Vec::new();
+    let end = at + size;
+    while at < end {
+        children.push((at, bytes[at]));
+        let (size, content) = number(at + 1);
+        at = content + size;
+    }
+    children
+}
+
+#[test]
+fn frames_that_are_lost_between_others_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("v.mkv");
+    let mut bytes = fs::read(made("vp8.webm")).unwrap();
+    let frames: Vec<usize> =
+        blocks(&bytes).into_iter().filter(|&(_, id)| id == 0xa3 || id == 0xa0).map(|(at, _)| at).collect();
+    assert!(frames.len() > 20, "{} blocks in the first cluster", frames.len());
+    fs::write(&path, &bytes).unwrap();
+    assert_eq!(probe(&path).unwrap().warnings, []);
+    // An element that means nothing takes the place of each, as a reader passes over what it does not know.
+    for &at in &frames[10..13] {
+        bytes[at] = 0xec;
+    }
+    fs::write(&path, &bytes).unwrap();
+    let info = probe(&path).unwrap();
+    let lost = Warning::FramesMissing { frames: 3, seconds: 9.0 * 0.04 };
+    assert_eq!((info.frames, info.warnings.as_slice()), (27, &[lost.clone()][..]));
+    let decoded = decode(&path, &[Sampling::Uniform(2)], &DecodeOptions::default()).unwrap();
+    assert!(decoded.warnings.contains(&lost), "{:?}", decoded.warnings);
 }

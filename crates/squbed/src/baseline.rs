@@ -16,7 +16,7 @@ pub fn histogram_identity(sampling: &Sampling) -> EncoderIdentity {
         name: HISTOGRAM.to_owned(),
         weights_sha256: String::new(),
         preprocessing: "colour-histogram/1".to_owned(),
-        sampling: sampling.to_string(),
+        sampling: sampling.identity(),
         head: "square-root frequencies".to_owned(),
         dtype: "f32".to_owned(),
         dim: BINS * BINS * BINS,

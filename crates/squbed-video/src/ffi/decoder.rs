@@ -111,6 +111,23 @@ impl Picture {
         unsafe { std::mem::transmute(self.get().format) }
     }
 
+    /// Whether a pixel of it lets through what lies behind; of BGRA alone, else `false`.
+    pub(crate) fn is_transparent(&self) -> bool {
+        if self.pixel_format() != AVPixelFormat::AV_PIX_FMT_BGRA {
+            return false;
+        }
+        let (frame, bytes) = (self.get(), 4 * self.width());
+        (0..self.height()).any(|row| {
+            // SAFETY: a decoded picture of this format has one plane of `height` rows, each `linesize` bytes after the
+            // one before it and of 4 bytes a pixel.
+            let row = unsafe {
+                let start = frame.data[0].offset(row as isize * frame.linesize[0] as isize);
+                std::slice::from_raw_parts(start, bytes)
+            };
+            row.chunks_exact(4).any(|pixel| pixel[3] < u8::MAX)
+        })
+    }
+
     /// Whether luma fills 0 to 255 and not 16 to 235.
     pub(super) fn is_full_range(&self) -> bool {
         // SAFETY: a field of a frame that is there.

@@ -46,6 +46,8 @@ pub(crate) struct Input {
     /// Frees the context when dropped; its interrupt callback reads `deadline`, which is dropped later.
     context: format::context::Input,
     raw: *mut AVFormatContext,
+    /// Width and height of each stream by the header alone. Of one beyond the limit FFmpeg keeps none.
+    stated: Vec<(usize, usize)>,
     #[expect(dead_code, reason = "read through a pointer by the interrupt callback")]
     deadline: Arc<Instant>,
 }
@@ -100,7 +102,9 @@ impl Input {
                     code => OpenError::Failed(LibavError::new(code)),
                 });
             }
-            let input = Self { context: format::context::Input::wrap(raw), raw, deadline };
+            let mut input =
+                Self { context: format::context::Input::wrap(raw), raw, deadline, stated: Vec::new() };
+            input.stated = (0..(*raw).nb_streams as usize).map(|i| size(input.parameters(i))).collect();
             input.find_streams(max_pixels).map_err(|error| match error.code {
                 AVERROR_EXIT => OpenError::Timeout,
                 _ => OpenError::Failed(error),
@@ -182,6 +186,10 @@ impl Input {
             }
         }
         let parameters = self.parameters(index);
+        let (width, height) = match (size(parameters), self.stated.get(index)) {
+            ((0, _) | (_, 0), Some(&stated)) => stated,
+            (found, _) => found,
+        };
         let stream = self.context.stream(index)?;
         let ratio = |r: Rational| Ratio { num: r.numerator(), den: r.denominator() };
         // SAFETY: pure look-ups that return null or static strings. `format` of a video stream is an
@@ -211,8 +219,8 @@ impl Input {
             codec,
             profile: Some(profile).filter(|profile| !profile.is_empty()),
             pix_fmt: pixel_format_name(pixel_format),
-            width: usize::try_from(parameters.width).unwrap_or(0),
-            height: usize::try_from(parameters.height).unwrap_or(0),
+            width,
+            height,
             time_base: ratio(stream.time_base()),
             average_rate: ratio(stream.avg_frame_rate()),
             orientation: matrix.map(|matrix| Orientation::from_matrix(&matrix)),
@@ -255,6 +263,12 @@ impl Input {
             (usize::try_from(listed).unwrap_or(0), whole)
         }
     }
+}
+
+/// Width and height of a stream, 0 where they are not known.
+fn size(parameters: &AVCodecParameters) -> (usize, usize) {
+    let side = |side| usize::try_from(side).unwrap_or(0);
+    (side(parameters.width), side(parameters.height))
 }
 
 /// The nine numbers of a display matrix.
