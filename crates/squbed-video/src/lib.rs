@@ -81,7 +81,17 @@ pub fn library() -> Library {
 ///
 /// As [`decode`]. A file that is cut short is described as far as it goes, with a warning.
 pub fn probe(path: &Path) -> Result<VideoInfo, Error> {
-    let options = DecodeOptions { damaged: Damaged::Warn, ..DecodeOptions::default() };
+    probe_within(path, &Limits::default())
+}
+
+/// The same within limits of one's own.
+///
+/// # Errors
+///
+/// As [`probe`].
+pub fn probe_within(path: &Path, limits: &Limits) -> Result<VideoInfo, Error> {
+    let limits = limits.clone();
+    let options = DecodeOptions { damaged: Damaged::Warn, limits, ..DecodeOptions::default() };
     if is_folder(path)? { folder::probe(path, &options) } else { file::probe(path, &options) }
 }
 

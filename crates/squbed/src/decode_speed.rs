@@ -17,7 +17,7 @@ use cpu_time::ProcessTime;
 use serde::Serialize;
 use squbed_core::{Frame, Sampling};
 use squbed_frame::{CropRule, Filter, resize_and_crop};
-use squbed_video::{DecodeOptions, decode};
+use squbed_video::{DecodeOptions, Limits, decode};
 
 /// Why a measurement cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +50,8 @@ pub struct DecodeSpeed {
     pub side: usize,
     /// Videos decoded at a time, one thread each.
     pub threads: usize,
+    /// What a file may cost.
+    pub limits: Limits,
 }
 
 /// What it took.
@@ -114,7 +116,8 @@ impl DecodeSpeed {
     }
 
     fn pictures(&self, file: &Path) -> Result<Vec<Frame>, DecodeSpeedError> {
-        let decoded = decode(file, &[Sampling::Uniform(self.frames)], &DecodeOptions::default())?;
+        let options = DecodeOptions { limits: self.limits.clone(), ..DecodeOptions::default() };
+        let decoded = decode(file, &[Sampling::Uniform(self.frames)], &options)?;
         let frames = decoded.clips.iter().flat_map(squbed_core::Clip::frames);
         frames
             .map(|frame| {

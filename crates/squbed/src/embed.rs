@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use squbed_core::{Clip, EncoderIdentity, Task};
 use squbed_store::{EmbeddingCache, EmbeddingRow, Failure, NpyData, read_npy, read_safetensors};
 use squbed_tensor::{TextEncoder, VideoEncoder};
+use squbed_video::{DecodeOptions, Limits};
 
 pub use images::embed_images;
 
@@ -147,6 +148,19 @@ pub fn embed_videos(
     batch: usize,
     progress: &dyn Progress,
 ) -> Result<(Embeddings, Embeddings, Work)> {
+    embed_videos_within(paths, encoder, cache, batch, &Limits::default(), progress)
+}
+
+/// The same within limits of one's own. A video beyond them is one that cannot be read.
+pub fn embed_videos_within(
+    paths: &[&Path],
+    encoder: &dyn VideoEncoder,
+    cache: Option<&Path>,
+    batch: usize,
+    limits: &Limits,
+    progress: &dyn Progress,
+) -> Result<(Embeddings, Embeddings, Work)> {
+    let decoding = DecodeOptions { limits: limits.clone(), ..DecodeOptions::default() };
     if batch == 0 {
         return Err(Error::TooSmall { name: "batch", value: batch, least: 1 });
     }
@@ -172,9 +186,11 @@ pub fn embed_videos(
     let mut computed = 0;
     progress.begin("embed videos", missing.len() as u64, "clips");
     let mut pending = Pending::default();
+    let mut unusual = Unusual::default();
     let mut embedded = Ok(());
     for step in missing.chunks(batch) {
-        let decoded: Vec<_> = step.par_iter().map(|digest| decode(sources[digest], encoder)).collect();
+        let decoded: Vec<_> =
+            step.par_iter().map(|digest| decode(sources[digest], encoder, &decoding)).collect();
         let mut good = Vec::new();
         for (digest, decoded) in step.iter().zip(decoded) {
             match decoded {
@@ -191,6 +207,7 @@ pub fn embed_videos(
         };
         for ((digest, decoded), embedding) in good.into_iter().zip(rows) {
             let source = sources[digest].display().to_string();
+            unusual.see(&source, &decoded.warnings);
             if let Some(why) = no_direction(&embedding) {
                 failures.push(useless(encoder.identity(), &source, why));
                 continue;
@@ -218,6 +235,7 @@ pub fn embed_videos(
     store(histogram_cache.as_mut(), pending.histograms, &mut histograms)?;
     embedded?;
     progress.end();
+    unusual.tell(progress);
     let work = Work {
         reused: order.len() - missing.len(),
         computed,
@@ -237,6 +255,30 @@ struct Pending {
 impl Default for Pending {
     fn default() -> Self {
         Self { videos: Vec::new(), histograms: Vec::new(), since: Instant::now() }
+    }
+}
+
+/// Videos of which decoding warned, told once with the first of them; the cache has what each is.
+#[derive(Default)]
+struct Unusual {
+    videos: usize,
+    first: Option<String>,
+}
+
+impl Unusual {
+    fn see(&mut self, source: &str, warnings: &[String]) {
+        if !warnings.is_empty() {
+            self.videos += 1;
+            self.first.get_or_insert_with(|| format!("{source}: {}", warnings.join("; ")));
+        }
+    }
+
+    fn tell(self, progress: &dyn Progress) {
+        if let Some(first) = self.first {
+            let n = self.videos;
+            progress
+                .warn(&format!("{n} video(s) are unusual, `squbed probe` says how; the first is {first}"));
+        }
     }
 }
 
@@ -277,11 +319,10 @@ struct DecodedInput {
     warnings: Vec<String>,
 }
 
-fn decode(path: &Path, encoder: &dyn VideoEncoder) -> Result<DecodedInput, Failure> {
+fn decode(path: &Path, encoder: &dyn VideoEncoder, options: &DecodeOptions) -> Result<DecodedInput, Failure> {
     let failed = |error: Error| failure("embed", &path.display().to_string(), &error);
-    let mut decoded =
-        squbed_video::decode(path, std::slice::from_ref(encoder.sampling()), &Default::default())
-            .map_err(|e| failed(e.into()))?;
+    let mut decoded = squbed_video::decode(path, std::slice::from_ref(encoder.sampling()), options)
+        .map_err(|e| failed(e.into()))?;
     let clip: Clip = decoded.clips.remove(0);
     Ok(DecodedInput {
         input: encoder.preprocess(&clip).map_err(|e| failed(e.into()))?,

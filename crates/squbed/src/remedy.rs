@@ -82,6 +82,11 @@ fn of_video(error: &squbed_video::Error) -> Option<&'static str> {
         E::Picture { .. } => "give a picture that another program opens, as PNG, JPEG, BMP or WebP",
         E::NoPictures { .. } => "put the frames there as PNG, or give another folder",
         E::MixedSizes { .. } => "bring all pictures of the folder to one size",
+        E::Limit { what: "bytes of frames", .. } => "choose fewer frames",
+        E::Limit { .. } | E::Timeout { .. } => {
+            "where the file is meant to be so, raise the limit: --max-pixels, --max-frames, --max-duration or --max-time of \
+             `squbed probe`, `embed video`, `estimate` and `bench decode`"
+        }
         E::Libav { .. } => "see whether a player opens the file; copy or make it again",
         _ => return None,
     })

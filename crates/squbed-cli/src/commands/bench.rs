@@ -10,6 +10,7 @@ use squbed::{
     models::Modality,
 };
 
+use super::limits::DecodeLimits;
 use crate::{Common, Done, output::Records, progress::Bars};
 
 #[derive(Subcommand)]
@@ -34,6 +35,8 @@ pub(crate) struct Decode {
     /// Write the pictures to this file: bytes, [videos, frames, side, side, 3].
     #[arg(long)]
     pictures: Option<PathBuf>,
+    #[command(flatten)]
+    limits: DecodeLimits,
 }
 
 #[derive(Args)]
@@ -126,6 +129,7 @@ impl Decode {
             frames: self.frames as usize,
             side: self.side as usize,
             threads: common.threads.unwrap_or_else(all),
+            limits: self.limits.get(),
         };
         let (result, clips) = speed.run().map_err(squbed::Error::from)?;
         if let Some(path) = self.pictures {

@@ -16,6 +16,7 @@ use squbed::{
     vmf::Estimator,
 };
 
+use super::limits::DecodeLimits;
 use crate::{Common, Done, output::Records, progress::Bars};
 
 #[derive(Args)]
@@ -65,6 +66,8 @@ pub(crate) struct Estimate {
     /// Seed of the bootstrap.
     #[arg(long, default_value_t = 1, requires = "bootstrap")]
     seed: u64,
+    #[command(flatten)]
+    limits: DecodeLimits,
 }
 
 #[derive(Serialize)]
@@ -141,7 +144,9 @@ impl Estimate {
         let prompts: Vec<&str> = tasks.iter().flat_map(|t| &t.latents).map(|z| z.prompt.as_str()).collect();
         let (texts, text_work) = embed::embed_texts(&prompts, &*text, Some(&input.cache), &bars)?;
         let paths = embed::generated_videos(&tasks);
-        let (videos, _, work) = embed::embed_videos(&paths, &*video, Some(&input.cache), input.batch, &bars)?;
+        let (cache, limits) = (Some(input.cache.as_path()), self.limits.get());
+        let (videos, _, work) =
+            embed::embed_videos_within(&paths, &*video, cache, input.batch, &limits, &bars)?;
         let (embedded, left_out) = embed::gather(&tasks, &texts, &videos);
         let failures = [text_work.failures, work.failures, left_out].concat();
         let done = super::record_failures(&input.out, &["embed", "estimate"], &paths, &failures, &bars)?;

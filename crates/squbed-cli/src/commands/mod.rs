@@ -6,6 +6,7 @@ pub(crate) mod demo;
 pub(crate) mod devices;
 pub(crate) mod embed;
 pub(crate) mod estimate;
+pub(crate) mod limits;
 pub(crate) mod models;
 pub(crate) mod pair;
 pub(crate) mod plan;

@@ -104,3 +104,31 @@ fn what_cancels_but_for_rounding_is_uniform() {
     assert!(flags(height as f32).contains("\"uniform\""));
     assert!(!flags(height as f32 * 1.00001).contains("\"uniform\""));
 }
+
+#[test]
+fn limits_are_the_user_s() {
+    let video = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/video/made/h264-bframes.mp4");
+    // 30 frames of 96 x 64 in 1.2 s.
+    for (flag, tight, enough, told) in [
+        ("--max-pixels", "6143", "6144", "6144 pixels a frame; the limit is 6143"),
+        ("--max-frames", "29", "30", "30 frames; the limit is 29"),
+        ("--max-duration", "1.1", "1.3", "seconds; the limit is 1.1"),
+    ] {
+        let hint = hint(&["probe", video, flag, tight], told);
+        assert!(hint.contains(flag), "{hint}");
+        assert!(squbed(&["probe", video, flag, enough]).status.success(), "{flag}");
+        let (code, message) = failure(&["bench", "decode", video, flag, tight]);
+        assert!(code == 1 && message.contains(told), "{message}");
+    }
+    let (code, message) = failure(&["probe", video, "--max-time", "0"]);
+    assert!(code == 1 && message.contains("0.001"), "{message}");
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("y.npy");
+    let embed = ["embed", "video", "--model", "i3d-kinetics-400", "--out", text(&out), video];
+    let (code, message) = failure(&[&embed[..], &["--max-frames", "29"]].concat());
+    assert!(code == 1 && message.contains("30 frames; the limit is 29"), "{message}");
+    let help = ended(squbed(&["probe", "--help"])).1;
+    for default in ["[default: 67108864]", "[default: 2000000]", "[default: 86400]", "[default: 600]"] {
+        assert!(help.contains(default), "{default}: {help}");
+    }
+}

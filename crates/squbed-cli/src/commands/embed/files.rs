@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use squbed::{
-    embed::{Embeddings, Work, embed_images, embed_videos},
+    embed::{Embeddings, Work, embed_images, embed_videos_within},
     models::{Modality, ModelStore},
 };
 
@@ -12,7 +12,7 @@ use super::{
     Encoder,
     inputs::{Kind, expand},
 };
-use crate::{Common, Done, progress::Bars};
+use crate::{Common, Done, commands::limits::DecodeLimits, progress::Bars};
 
 #[derive(Args)]
 pub(crate) struct Image {
@@ -43,6 +43,8 @@ pub(crate) struct Video {
     /// Videos a batch.
     #[arg(long, default_value_t = 4, conflicts_with = "tensor")]
     batch: usize,
+    #[command(flatten)]
+    limits: DecodeLimits,
 }
 
 impl Image {
@@ -76,8 +78,9 @@ impl Video {
             .and_then(|store| store.video_encoder(name, &device, dtype))
             .map_err(squbed::Error::from)?;
         let bars = Bars::new(common.quiet);
+        let (cache, limits) = (self.cache.as_deref(), self.limits.get());
         let (embeddings, _, work) =
-            embed_videos(&paths, &*encoder, self.cache.as_deref(), self.batch, &bars)?;
+            embed_videos_within(&paths, &*encoder, cache, self.batch, &limits, &bars)?;
         self.encoder.write_files(&paths, &embeddings, &work, "video(s)", &bars)
     }
 }
