@@ -7,7 +7,7 @@
 //! | PyTorch, zip | `PK` |
 //! | PyTorch, legacy | the number that it begins with |
 //! | numpy's `.npy`: one array, or a dict of arrays | `\x93NUMPY` |
-//! | a pickle of nested dicts of numpy arrays | a pickle's first byte |
+//! | a pickle of nested dicts of numpy arrays | a pickle's first byte; those of protocols 0 and 1 have none and are refused |
 
 use std::{
     borrow::Cow,
@@ -24,7 +24,7 @@ use serde::Deserialize;
 use crate::{
     error::Error,
     npy::{NpyError, read_npy},
-    pickle::{Array, Element, PickleError, is_legacy, read_arrays, read_torch},
+    pickle::{Array, Element, PickleError, is_legacy, read_arrays, read_torch, refuse_old},
 };
 
 /// Why weights cannot be converted.
@@ -152,7 +152,7 @@ pub(crate) fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Converted, Conve
     if bytes.starts_with(b"\x80") {
         return numpy_pickle(&bytes);
     }
-    Err(ConvertError::Safetensors(no_safetensors))
+    Err(refuse_old(&bytes).map_or(ConvertError::Safetensors(no_safetensors), ConvertError::from))
 }
 
 /// A checkpoint of PyTorch, in either form.

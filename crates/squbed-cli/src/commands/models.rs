@@ -275,7 +275,8 @@ impl Fetch {
             ..FetchOptions::default()
         };
         let bars = Bars::new(common.quiet);
-        for name in names {
+        let mut not_fetched = Vec::new();
+        for name in &names {
             let mut current = String::new();
             let mut seen = 0;
             // Told where another source served; else they are part of the error.
@@ -298,15 +299,35 @@ impl Fetch {
                 }
                 _ => {}
             };
-            let fetched = store.fetch(&name, &options, &mut listen).map_err(squbed::Error::from)?;
+            let fetched = store.fetch(name, &options, &mut listen).map_err(squbed::Error::from);
             bars.end();
+            let fetched = match fetched {
+                Ok(fetched) => fetched,
+                Err(error) if names.len() == 1 => return Err(error.into()),
+                // The others may be whole.
+                Err(error) => {
+                    crate::explain(&error.into());
+                    not_fetched.push(name.as_str());
+                    continue;
+                }
+            };
             failed.iter().for_each(|failure| bars.warn(failure));
-            let folder = store.folder(&name);
+            let folder = store.folder(name);
             bars.note(&match fetched {
                 Fetched::Present => format!("{name}: present and verified in {}", folder.display()),
                 Fetched::From(source) => format!("{name}: fetched from {source} into {}", folder.display()),
             });
         }
-        Ok(if all { tell_broken(store) } else { Done::Whole })
+        let broken = if all { tell_broken(store) } else { Done::Whole };
+        if not_fetched.is_empty() {
+            return Ok(broken);
+        }
+        let of = names.len();
+        bars.warn(&format!(
+            "{} of {of} models were not fetched: {}",
+            not_fetched.len(),
+            not_fetched.join(", ")
+        ));
+        Ok(if not_fetched.len() < of { Done::WithFailures } else { Done::Nothing })
     }
 }

@@ -122,3 +122,53 @@ fn a_damaged_model_and_a_folder_of_several_are_told_what_to_do() {
     let (code, _, message) = ended(squbed_with(&home, &["models", "fetch", "tiny", "nosuch"]));
     assert!(code == 1 && message.contains("there is no model `nosuch`"), "{message}");
 }
+
+#[test]
+fn one_damaged_model_of_a_bundle_does_not_keep_the_others_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let (models, home, bundle) =
+        (folder.path().join("manifests"), folder.path().join("home"), folder.path().join("bundle"));
+    for name in ["a", "b", "c"] {
+        manifest(&models, name, "");
+        let place = bundle.join("models").join(name);
+        fs::create_dir_all(&place).unwrap();
+        fs::copy(models.join(name).join("model.toml"), place.join("model.toml")).unwrap();
+        fs::write(place.join("config.json"), b"{}").unwrap();
+    }
+    let variables = [("SQUBED_MODELS", text(&models)), ("SQUBED_HOME", text(&home))];
+    let fetch = || ended(squbed_with(&variables, &["models", "fetch", "--from", text(&bundle)]));
+    let damage = |name: &str| fs::write(bundle.join("models").join(name).join("config.json"), b"[]").unwrap();
+    damage("a");
+    damage("b");
+    let (code, _, message) = fetch();
+    assert_eq!(code, 3, "{message}");
+    for name in ["a", "b"] {
+        assert!(message.contains(&format!("did not give model `{name}`")), "{message}");
+        assert!(!home.join("models").join(name).exists());
+    }
+    assert!(
+        message.contains("sha256") && message.contains("2 of 3 models were not fetched: a, b"),
+        "{message}"
+    );
+    assert!(home.join("models/c/config.json").exists());
+    // Of nothing that came, there is no result.
+    fs::remove_dir_all(&home).unwrap();
+    damage("c");
+    let (code, _, message) = fetch();
+    assert!(code == 1 && message.contains("3 of 3 models were not fetched"), "{message}");
+}
+
+#[test]
+fn a_pickle_of_an_early_protocol_is_refused_by_what_it_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("weights.pkl"), folder.path().join("weights.safetensors"));
+    for (content, told) in [
+        (&b"cposix\nsystem\np0\n(Vid\np1\ntp2\nRp3\n."[..], "it names `posix.system` at byte 0"),
+        (b"(dp0\nVa\np1\nI1\ns.", "it is a pickle of protocol 0"),
+    ] {
+        fs::write(&input, content).unwrap();
+        let (code, _, message) = ended(squbed(&["models", "convert", text(&input), text(&output)]));
+        assert!(code == 1 && message.contains("weights.pkl") && message.contains(told), "{message}");
+        assert!(!output.exists());
+    }
+}

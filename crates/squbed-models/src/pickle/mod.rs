@@ -11,6 +11,7 @@
 mod machine;
 mod names;
 mod numpy;
+mod old;
 #[cfg(test)]
 mod tests;
 mod torch;
@@ -19,6 +20,7 @@ mod torch_tests;
 mod walk;
 
 pub use numpy::{Array, Element};
+pub(crate) use old::refuse_old;
 pub(crate) use torch::is_legacy;
 pub use torch::read_torch;
 
@@ -54,7 +56,7 @@ pub enum PickleError {
         count: usize,
     },
     /// A protocol that this reader does not know.
-    #[error("it has protocol {protocol}; this reader knows 2 to 4")]
+    #[error("it is a pickle of protocol {protocol}; this reader knows 2 to 4")]
     Protocol {
         /// The protocol given.
         protocol: u8,
