@@ -405,9 +405,18 @@ impl Error {
                 "ask for as many components as the rank at most, or leave --components away"
             }
             Self::Tensor(squbed_tensor::Error::NoBasis { .. }) => "use no projection: `--components 0`",
-            Self::Models(error) if matches!(**error, squbed_models::Error::Safetensors { .. }) => {
+            Self::Models(error)
+                if matches!(
+                    **error,
+                    squbed_models::Error::Safetensors { .. } | squbed_models::Error::Convert { .. }
+                ) =>
+            {
                 "the file is cut short or of another kind; copy or fetch it again"
             }
+            Self::Models(error) if matches!(**error, squbed_models::Error::Modality { .. }) => {
+                "name another model, as `squbed models list` has them, or give it what it takes"
+            }
+            Self::Experiment { .. } => "correct that line; the README shows an experiment with its options",
             Self::NoUsableTask { .. } => "mend or remake what failed, and run the same command again",
             Self::Pilot { .. } => {
                 "a pilot is `squbed estimate` of five tasks or more, each with three latent prompts of three videos"

@@ -12,11 +12,17 @@ pub fn remedy(error: &(dyn StdError + 'static)) -> Option<String> {
         e.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::NotFound)
     };
     // What is there under such a name is opened; what is not is meant to be fetched.
-    if layers().any(missing) && layers().any(|layer| layer.to_string().contains("://")) {
+    if layers().any(missing) && layers().any(|layer| names_url(&layer.to_string())) {
         return Some("URLs are not opened: download it first, and give the path of the file".to_owned());
     }
     let text = layers().find_map(of_system).or_else(|| layers().find_map(of_layer));
     text.map(str::to_owned)
+}
+
+/// Whether a message names an address in the place of a path, whose slashes a path has one of.
+fn names_url(message: &str) -> bool {
+    let schemes = ["http:/", "https:/", "ftp:/", "s3:/", "gs:/", "hf:/", "file:/"];
+    message.contains("://") || schemes.iter().any(|scheme| message.contains(scheme))
 }
 
 fn of_layer(layer: &(dyn StdError + 'static)) -> Option<&'static str> {
@@ -116,7 +122,7 @@ fn of_vmf(error: &squbed_vmf::Error) -> Option<&'static str> {
 fn of_statistics(error: &squbed_stats::Error) -> Option<&'static str> {
     use squbed_stats::Error as E;
     Some(match error {
-        E::TooFew { .. } => "give a file with more rows",
+        E::TooFew { .. } => "give more of them: further rows of the file, or more --tasks",
         E::Nan { .. } | E::Infinite { .. } => "mend that value, or take the row out",
         _ => return None,
     })

@@ -68,8 +68,10 @@ pub(crate) fn nothing(what: &str, failures: &[Failure], folder: &Path) -> Done {
     let first = failures.first();
     let layers = first.map(|f| format!("{} failed at `{}`: {}", f.step, f.item, f.error));
     let layers: Vec<String> = std::iter::once(what.to_owned()).chain(layers).collect();
+    let remedy = first.map(|f| format!("{}. ", f.hint)).filter(|_| first.is_some_and(|f| !f.hint.is_empty()));
     let hint = format!(
-        "{} lists all {} failure(s), each with what to do; then run the same command again, what is finished is kept",
+        "{}{} lists all {} failure(s), each with what to do; then run the same command again, what is finished is kept",
+        remedy.unwrap_or_default(),
         folder.join(squbed::results::FAILURES).display(),
         failures.len()
     );

@@ -1,6 +1,6 @@
 //! `squbed stats`: rank statistics of a table's columns.
 
-use std::path::PathBuf;
+use std::{fs::File, path::PathBuf};
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
@@ -84,8 +84,7 @@ impl Stats {
 fn read_columns(path: &std::path::Path, x: &str, y: &str) -> anyhow::Result<(Vec<f64>, Vec<f64>)> {
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
-        .from_path(path)
-        .with_context(|| format!("cannot read {}", path.display()))?;
+        .from_reader(File::open(path).with_context(|| format!("cannot read {}", path.display()))?);
     let header = reader.headers().with_context(|| format!("cannot read {}", path.display()))?.clone();
     if header.is_empty() {
         bail!("{} is empty; it must have a header and one row an item", path.display());
@@ -107,7 +106,10 @@ fn read_columns(path: &std::path::Path, x: &str, y: &str) -> anyhow::Result<(Vec
             let text = row.get(column).unwrap_or("");
             let value = text.parse().ok().filter(|v: &f64| !v.is_nan());
             let Some(value) = value else {
-                bail!("{}, line {line}, column `{name}`: `{text}` is no number", path.display());
+                bail!(
+                    "{}, line {line}, column `{name}`: `{text}` is no number; mend it, or take the row out",
+                    path.display()
+                );
             };
             values.push(value);
         }

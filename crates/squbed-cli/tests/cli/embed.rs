@@ -217,7 +217,10 @@ fn a_picture_that_fails_keeps_its_row_in_every_form() {
     assert!(fs::read(write("y.parquet")).unwrap().starts_with(b"PAR1"));
     let (code, _, message) = ended(place.embed(&["broken.png", "--out", "none.npy"], b""));
     assert!(code == 1 && message.contains("none of the 1 image(s) could be embedded"), "{message}");
-    assert!(message.contains("broken.png") && message.contains("hint: failures.jsonl lists"), "{message}");
+    assert!(
+        message.contains("broken.png") && message.contains("failures.jsonl lists all 1 failure(s)"),
+        "{message}"
+    );
     assert!(!place.path("none.npy").exists());
 }
 

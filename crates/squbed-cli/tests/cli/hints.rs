@@ -36,6 +36,22 @@ fn what_is_no_video_has_a_hint() {
     for url in ["https://example.invalid/v.mp4", "s3://bucket/v.mp4"] {
         word(url, "URLs are not opened: download it first");
     }
+    // Also of a list of tasks, whose paths are joined with its folder and cleaned.
+    let latent = |name: &str| {
+        format!(
+            r#"{{"prompt": "{name}", "videos": ["https://e.invalid/{name}1.mp4", "s3://e/{name}2.mp4"]}}"#
+        )
+    };
+    let tasks = path(
+        "tasks.jsonl",
+        &format!(r#"{{"id": "a", "prompt": "x", "latents": [{}, {}]}}"#, latent("y"), latent("z")),
+    );
+    let (cache, out) = (folder.path().join("cache"), folder.path().join("out"));
+    let arguments = ["estimate", &tasks, "--cache", cache.to_str().unwrap(), "--out", out.to_str().unwrap()];
+    let hint_of_tasks = hint(&arguments, "e.invalid");
+    assert!(hint_of_tasks.starts_with("URLs are not opened"), "{hint_of_tasks}");
+    let failures = fs::read_to_string(out.join("failures.jsonl")).unwrap();
+    assert_eq!(failures.matches("URLs are not opened").count(), 4, "{failures}");
     let picture = path("p.png", "no picture");
     let hint = hint(&["score", "pair", &picture, &picture, "--metric", "psnr"], "p.png");
     assert!(hint.contains("give a picture"), "{hint}");
@@ -131,4 +147,24 @@ fn limits_are_the_user_s() {
     for default in ["[default: 67108864]", "[default: 2000000]", "[default: 86400]", "[default: 600]"] {
         assert!(help.contains(default), "{default}: {help}");
     }
+}
+
+#[test]
+fn what_other_files_lack_has_a_hint() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("experiment.toml");
+    fs::write(&path, "out = ").unwrap();
+    assert!(hint(&["run", text(&path)], "experiment.toml").contains("correct that line"));
+    fs::write(&path, "no weights").unwrap();
+    let out = folder.path().join("w.safetensors");
+    assert!(
+        hint(&["models", "convert", text(&path), text(&out)], "experiment.toml").contains("copy or fetch it")
+    );
+    assert!(
+        hint(&["stats", "kendall", "nowhere.csv", "--x", "a", "--y", "b"], "nowhere.csv")
+            .contains("check the path")
+    );
+    assert!(hint(&["plan", "--tasks", "1"], "1 pair(s)").contains("--tasks"));
+    let image = ["embed", "image", "--model", "i3d-kinetics-400", "--out", "y.npy", "p.png"];
+    assert!(hint(&image, "i3d-kinetics-400").contains("models list"));
 }
