@@ -16,7 +16,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let usage = "usage: decode_speed THREADS PICTURES FILE…";
     let threads = words.next().and_then(|word| word.to_str()?.parse().ok()).ok_or(usage)?;
     let pictures = words.next().ok_or(usage)?;
-    let speed = DecodeSpeed { files: words.map(Into::into).collect(), frames: 12, side: 224, threads };
+    let files = words.map(Into::into).collect();
+    let speed = DecodeSpeed { files, frames: 12, side: 224, threads, limits: Default::default() };
     let (result, clips) = speed.run()?;
     if pictures != "-" {
         let mut file = fs::File::create(pictures)?;
