@@ -42,7 +42,7 @@ use crate::{
     method::{self, MethodOptions},
     progress::Progress,
     results::{self, CalibrationFile, FAILURES, MethodInForce},
-    score::{self, Embedded, Measure, Scoring},
+    score::{self, Embedded, Measure, Scored, Scoring},
     steps,
     summary::{self, Context},
 };
@@ -196,21 +196,10 @@ pub fn run(
         out,
     };
     let scored = score::score(&scoring, &Embedded::Here(&videos), progress)?;
-    let counts = [scored.reused, scored.computed, scored.failures.len()];
-    record.done("compare videos", "values", counts, scored.seconds);
-    let not_run: Vec<String> =
-        scored.file.not_run.iter().map(|n| format!("{}: {}", n.metric, n.why)).collect();
-    if let Some(step) = record.steps.last_mut().filter(|_| counts == [0; 3]) {
-        let wanted = measures.iter().any(|measure| {
-            matches!(measure, Measure::Frames(_) | Measure::Clip | Measure::ClipFrames | Measure::Alignment)
-        });
-        step.skipped = Some(match (not_run.is_empty(), wanted) {
-            (false, _) => not_run.join("; "),
-            (true, true) => "no task has a ground truth".to_owned(),
-            (true, false) => "no metric of frames is asked for".to_owned(),
-        });
+    record.compared(&scored, &measures);
+    for not_run in &scored.file.not_run {
+        progress.warn(&format!("not run: {}: {}", not_run.metric, not_run.why));
     }
-    not_run.iter().for_each(|metric| progress.warn(&format!("not run: {metric}")));
     // Uncertainties are worth a report without any accuracy.
     if scored.scores.is_empty() && !out.join("accuracy.jsonl").exists() {
         squbed_store::write_accuracy(out, &[])?;
@@ -306,6 +295,27 @@ impl RunRecord {
     fn done(&mut self, step: &str, unit: &str, [reused, done, failed]: [usize; 3], seconds: f64) {
         let (step, unit) = (step.to_owned(), unit.to_owned());
         self.steps.push(StepRecord { step, unit, reused, done, failed, seconds, skipped: None });
+    }
+
+    /// Adds the comparison of videos, with the reason where there was none.
+    fn compared(&mut self, scored: &Scored, measures: &[Measure]) {
+        let name = "compare videos";
+        let counts = [scored.reused, scored.computed, scored.failures.len()];
+        if counts != [0; 3] {
+            return self.done(name, "values", counts, scored.seconds);
+        }
+        let not_run = scored.file.not_run.iter().map(|n| format!("{}: {}", n.metric, n.why));
+        let not_run = not_run.collect::<Vec<_>>().join("; ");
+        let of_sets = |measure: &Measure| matches!(measure, Measure::Cosine | Measure::Frechet);
+        self.skip(
+            name,
+            "values",
+            match not_run.as_str() {
+                "" if measures.iter().all(of_sets) => "no metric of frames is asked for",
+                "" => "no task has a ground truth",
+                not_run => not_run,
+            },
+        );
     }
 
     /// Adds a step that was not gone through.
