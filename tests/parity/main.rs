@@ -13,10 +13,10 @@ fn rows(of: impl Fn(&str) -> bool, dtypes: &[DType]) -> Vec<Row> {
     let sources = Sources { goldens: root().join("tests/golden"), home: None };
     let mut rows = Vec::new();
     for item in items().iter().filter(|item| of(&item.name)) {
-        run(item, &sources, &Device::Cpu, dtypes, &mut |row| rows.push(row));
-    }
-    for row in &rows {
-        println!("{} {} {}: {:?} of {:?}", row.item, row.output, row.dtype, row.error, row.tolerance);
+        run(item, &sources, &Device::Cpu, dtypes, &mut |row| {
+            println!("{} {} {}: {:?} of {:?}", row.item, row.output, row.dtype, row.error, row.tolerance);
+            rows.push(row);
+        });
     }
     rows
 }
