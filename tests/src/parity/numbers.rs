@@ -75,6 +75,11 @@ fn pools(device: &Device, dtype: DType) -> Result<Vec<Output>, BoxError> {
     }
     let of = |x: &Tensor| avg_pool3d(x, [2, 7, 7], [1; 3], &Padding3d::Valid);
     outputs.push(Output::new("mean [2, 7, 7]", Kind::AvgPool, &flat(&of(&there)?)?, &flat(&of(&here)?)?)?);
+    // As many positions as the first gate of S3D has in 32 frames: their sum is more than f16 holds.
+    let x = (rounded("x", &[1, 32, 56, 56, 8], DType::F32)? + 1.0)?.to_dtype(dtype)?;
+    let of = |x: &Tensor| avg_pool3d(x, [32, 56, 56], [1; 3], &Padding3d::Valid);
+    let (actual, expected) = (of(&x.to_device(device)?)?, of(&x.to_dtype(DType::F32)?)?);
+    outputs.push(Output::new("mean of 100,352", Kind::AvgPool, &flat(&actual)?, &flat(&expected)?)?);
     Ok(outputs)
 }
 

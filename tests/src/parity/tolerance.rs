@@ -105,12 +105,14 @@ impl Kind {
                 Relative,
                 2e-6,
                 5.0,
-                4,
-                "sums of up to 1029 in another order; on a GPU transformed (Winograd) kernels as well; in half \
-                 precision partial sums of the taps may be rounded",
+                1,
+                "sums of up to 1029 in another order, on a GPU by transformed (Winograd) kernels as well; in half \
+                 precision summed in f32 and rounded once",
             ),
             Self::MaxPool => row(Absolute, 0.0, 1.0, 0, "a maximum is one of its inputs"),
-            Self::AvgPool => row(Relative, 1e-6, 1.0, 1, "sums of few numbers; one rounding"),
+            Self::AvgPool => {
+                row(Relative, 1e-5, 1.0, 1, "sums of up to 100,352 numbers in another order; one rounding")
+            }
             Self::S3d => row(
                 Relative,
                 1e-4,
