@@ -9,6 +9,7 @@ use squbed_tests::{
 /// CLIPs of full size take 2 GB and a minute each; the encoders' own tests run them.
 const LARGE: [&str; 3] = ["clip_vit_b32", "clip_vit_b16", "openclip_vit_b32"];
 
+#[expect(clippy::print_stdout, reason = "the figures are wanted beside the verdict")]
 fn rows(of: impl Fn(&str) -> bool, dtypes: &[DType]) -> Vec<Row> {
     let sources = Sources { goldens: root().join("tests/golden"), home: None };
     let mut rows = Vec::new();
@@ -29,8 +30,13 @@ fn every_golden_is_met_on_the_cpu() {
     assert!(bad.is_empty(), "{bad:#?}");
 }
 
+/// Arithmetic in half precision that the program does not offer on the CPU, and that a GPU's is held against: what stands
+/// in the table is met where it should be, and not by so much that nothing could miss it.
 #[test]
-#[ignore = "calibration"]
-fn calibrate_half() {
-    rows(|name| !LARGE.contains(&name), &[DType::F16, DType::BF16]);
+fn half_precision_is_within_its_roundings_and_not_far_within() {
+    let of = |name: &str| ["product", "clip_tiny_gelu", "mpnet_tiny"].contains(&name);
+    for row in rows(of, &[DType::F16, DType::BF16]) {
+        let (error, bound) = (row.error.unwrap(), row.tolerance.unwrap());
+        assert!(row.verdict == Verdict::Within && error > bound / 20.0, "{row:#?}");
+    }
 }

@@ -263,6 +263,7 @@ fn clip(sources: &Sources, name: &str) -> Result<Run, BoxError> {
     let (architecture, config) = formula::clip_config(&json, &shapes["config"]);
     let architecture: Architecture = architecture.parse()?;
     let checkpoint = Checkpoint::new(&shapes, whole(&json, "weights_seed")?, Some(&config))?;
+    let layers = u32::try_from(whole(&shapes["config"]["vision"], "num_hidden_layers")?)?;
     let about = &json["image_input"];
     let (seed, b, side) = (whole(about, "seed")?, whole(about, "B")?, whole(about, "size")?);
     let images = Prepared::Images(Images::new(&formula::image(seed, b as usize, side as usize))?);
@@ -276,8 +277,8 @@ fn clip(sources: &Sources, name: &str) -> Result<Run, BoxError> {
         let network = bare(architecture, &checkpoint, device, dtype)?;
         let mut outputs = Vec::new();
         for (head, kind, text, image) in [
-            (Head::Embedding, Kind::Clip, "text_embeds", "image_embeds"),
-            (Head::Features, Kind::ClipFeatures, "text_features", "image_features"),
+            (Head::Embedding, Kind::Clip(layers), "text_embeds", "image_embeds"),
+            (Head::Features, Kind::ClipFeatures(layers), "text_features", "image_features"),
         ] {
             for (how, ids) in &texts {
                 let actual = network.forward_tensor(ids, head)?;
