@@ -138,10 +138,10 @@ fn survive_file_limits() {
 
 fn dispatch(cli: Cli) -> anyhow::Result<Done> {
     let common = cli.common;
-    if common.device == "cuda" || common.device.starts_with("cuda:") {
-        if let Some(program) = squbed::cuda_program::find().map_err(squbed::Error::from)? {
-            return hand_over(&program);
-        }
+    if (common.device == "cuda" || common.device.starts_with("cuda:"))
+        && let Some(program) = squbed::cuda_program::find().map_err(squbed::Error::from)?
+    {
+        return hand_over(&program);
     }
     if let Some(threads) = common.threads {
         // SAFETY: nothing has started a thread yet.
