@@ -142,6 +142,11 @@ fn survive_file_limits() {
 
 fn dispatch(cli: Cli) -> anyhow::Result<Done> {
     let common = cli.common;
+    if (common.device == "cuda" || common.device.starts_with("cuda:"))
+        && let Some(program) = squbed::cuda_program::find().map_err(squbed::Error::from)?
+    {
+        return hand_over(&program);
+    }
     if let Some(threads) = common.threads {
         // SAFETY: nothing has started a thread yet.
         unsafe { squbed::tensor::device::set_threads(threads) }.map_err(squbed::Error::from)?;
@@ -165,6 +170,25 @@ fn dispatch(cli: Cli) -> anyhow::Result<Done> {
         Command::Bench(c) => c.run(&common),
         Command::Devices => devices::run(&common),
     }
+}
+
+/// Lets `squbed-cuda` do the command in this program's place, with the same arguments.
+fn hand_over(program: &std::path::Path) -> anyhow::Result<Done> {
+    let mut command = std::process::Command::new(program);
+    command.args(std::env::args_os().skip(1));
+    #[cfg(unix)]
+    let error = std::os::unix::process::CommandExt::exec(&mut command);
+    #[cfg(not(unix))]
+    let error = match command.status() {
+        Ok(status) => std::process::exit(status.code().unwrap_or(2)),
+        Err(error) => error,
+    };
+    let why = error.to_string();
+    Err(squbed::Error::from(squbed::cuda_program::CudaProgramError::Start {
+        program: program.to_owned(),
+        why,
+    })
+    .into())
 }
 
 /// Says what failed, why and what to do next; returns the exit code.

@@ -13,6 +13,8 @@ use serde_json::Value;
 mod bench;
 #[path = "cli/claim.rs"]
 mod claim;
+#[path = "cli/cuda_program.rs"]
+mod cuda_program;
 #[path = "cli/embed.rs"]
 mod embed;
 #[path = "cli/hints.rs"]

@@ -6,7 +6,10 @@ use serde::Serialize;
 use squbed_models::{default_home, hub_cache};
 use squbed_tensor::device::{cpu_paths, cuda_devices, gpu, select_device, select_dtype};
 
-use crate::machine;
+use crate::{
+    cuda_program::{self, CudaProgramReport},
+    machine,
+};
 
 /// All of it.
 #[derive(Clone, Debug, Serialize)]
@@ -17,6 +20,8 @@ pub struct Survey {
     pub features: Features,
     /// Devices that encoders can run on, and those that they cannot, with the reason.
     pub devices: Vec<DeviceReport>,
+    /// The program beside this one that CUDA devices are left to.
+    pub cuda_program: CudaProgramReport,
     /// How the CPU computes.
     pub cpu: Cpu,
     /// FFmpeg; none in a build without it.
@@ -112,6 +117,7 @@ pub fn survey() -> Survey {
             metal: cfg!(feature = "metal"),
         },
         devices: names.map(report).collect(),
+        cuda_program: cuda_program::report(),
         cpu: Cpu {
             detected: paths.detected,
             convolution: paths.convolution,

@@ -329,6 +329,9 @@ pub enum Error {
     /// From tensors.
     #[error(transparent)]
     Tensor(#[from] squbed_tensor::Error),
+    /// The program for CUDA devices cannot be used.
+    #[error(transparent)]
+    CudaProgram(#[from] crate::cuda_program::CudaProgramError),
     /// From an encoder.
     #[error(transparent)]
     Encoder(#[from] squbed_tensor::EncodeError),
@@ -377,6 +380,7 @@ impl Error {
             Self::OtherExperiment { .. } => {
                 "choose another `out`, or restore that setting to continue the run"
             }
+            Self::CudaProgram(error) => return Some(error.hint()),
             Self::Calibrate(error) => return error.hint().map(str::to_owned).or_else(|| remedy(self)),
             Self::OtherEncoders { .. } => "choose another `--out`, or remove that folder",
             Self::OtherVideos { .. } => "choose another folder for the videos, or remove this one",
@@ -403,6 +407,9 @@ impl Error {
             }
             Self::Tensor(squbed_tensor::Error::Rank { .. }) => {
                 "ask for as many components as the rank at most, or leave --components away"
+            }
+            Self::Tensor(squbed_tensor::Error::NotBuilt { feature: "cudnn", .. }) => {
+                "`cargo xtask build-cuda` makes `squbed-cuda`; beside this program, it does what is asked of CUDA devices"
             }
             Self::Tensor(squbed_tensor::Error::NoBasis { .. }) => "use no projection: `--components 0`",
             Self::Models(error)

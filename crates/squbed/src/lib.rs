@@ -12,6 +12,7 @@ pub mod anomaly;
 pub mod baseline;
 pub mod basis;
 pub mod calibrate;
+pub mod cuda_program;
 pub mod decode_speed;
 pub mod demo;
 pub mod devices;

@@ -4,7 +4,7 @@
 mod models;
 mod packages;
 mod platform;
-mod python;
+pub(crate) mod python;
 mod toolchain;
 mod videos;
 
@@ -23,7 +23,10 @@ use crate::{
 pub(crate) use models::{Profile, build};
 
 /// Steps that [`run`] takes.
-pub(crate) const STEPS: usize = 5;
+pub(crate) const STEPS: usize = BUILD_STEPS + 2;
+
+/// Steps that [`to_build`] takes.
+pub(crate) const BUILD_STEPS: usize = 3;
 
 /// `cargo xtask setup`.
 pub(crate) fn command(workspace: &Workspace) -> Result<ExitCode, Failure> {
@@ -41,12 +44,27 @@ pub(crate) fn run(
     profile: Profile,
     components: &[&str],
 ) -> Result<(), Failure> {
-    steps.need("Rust toolchain", || Ok((toolchain::check(workspace, components)?, ())))?;
     let downloads = !videos::ready(workspace) || !models::ready(workspace);
-    steps.need("packages of the system", || Ok((packages::install(downloads)?, ())))?;
-    steps.need("crates", || Ok((toolchain::fetch_crates(workspace)?, ())))?;
+    prepare(workspace, steps, components, downloads)?;
     steps.need("test videos", || Ok((videos::fetch(workspace)?, ())))?;
     steps.need("models", || Ok((models::fetch(workspace, profile)?, ())))
+}
+
+/// What a build needs, without test videos and models.
+pub(crate) fn to_build(workspace: &Workspace, steps: &mut Steps, components: &[&str]) -> Result<(), Failure> {
+    prepare(workspace, steps, components, true)
+}
+
+/// `downloads` says whether pip will be needed.
+fn prepare(
+    workspace: &Workspace,
+    steps: &mut Steps,
+    components: &[&str],
+    downloads: bool,
+) -> Result<(), Failure> {
+    steps.need("Rust toolchain", || Ok((toolchain::check(workspace, components)?, ())))?;
+    steps.need("packages of the system", || Ok((packages::install(downloads)?, ())))?;
+    steps.need("crates", || Ok((toolchain::fetch_crates(workspace)?, ())))
 }
 
 /// One line a file below `dir`: path, size, time of change. Equal lists mean that nothing was touched.

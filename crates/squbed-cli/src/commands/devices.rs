@@ -1,7 +1,10 @@
 //! `squbed devices`: what this build and this machine can do.
 
 use serde::Serialize;
-use squbed::devices::{Survey, survey};
+use squbed::{
+    cuda_program::NAME,
+    devices::{Survey, survey},
+};
 
 use crate::{
     Common, Done,
@@ -55,6 +58,11 @@ fn rows(survey: &Survey) -> Vec<Row> {
         let state = known.into_iter().flatten().collect::<Vec<_>>().join("; ");
         rows.push(row("device", &device.device, state));
     }
+    let other = &survey.cuda_program;
+    let path = other.path.as_ref().filter(|_| other.usable).map(|path| path.display().to_string());
+    let state =
+        [Some(if other.usable { "usable" } else { "not usable" }.to_owned()), path, other.note.clone()];
+    rows.push(row("program", NAME, state.into_iter().flatten().collect::<Vec<_>>().join("; ")));
     let cpu = &survey.cpu;
     rows.push(row("cpu", "threads", cpu.threads.to_string()));
     rows.push(row(

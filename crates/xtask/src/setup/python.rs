@@ -24,7 +24,7 @@ pub(super) fn can_have_pip() -> bool {
 }
 
 /// A Python with pip. Where the machine's own has none, a virtual environment under the home is made once.
-pub(super) fn with_pip(workspace: &Workspace) -> Result<String, Failure> {
+pub(crate) fn with_pip(workspace: &Workspace) -> Result<String, Failure> {
     let python = interpreter().ok_or_else(|| {
         Failure::new(
             format!("there is no Python {LEAST} or newer"),
