@@ -330,4 +330,5 @@ def main():
         options.json.write_text(json.dumps(about | {"rows": rows}, indent=1) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,5 +1,7 @@
 //! What tests of the whole workspace share: where it lies, what cargo says of it, the files in it.
 
+pub mod parity;
+
 use std::{
     path::{Path, PathBuf},
     process::Command,

@@ -1,7 +1,7 @@
 //! Input that is already preprocessed, as a user brings it: checked once, so that no network meets a shape, a kind
 //! or a number that it cannot take.
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use crate::{arch::i3d, error::Error, manifest::Modality};
 
@@ -23,11 +23,11 @@ pub struct Tokens {
     mask: Option<Tensor>,
 }
 
-/// Images `[b, 3, h, w]` of finite f32, scaled as the network wants them.
+/// Images `[b, 3, h, w]` of finite numbers, in f32 unless [placed](Prepared::placed), scaled as the network wants them.
 #[derive(Clone, Debug)]
 pub struct Images(Tensor);
 
-/// Clips `[b, 3, t, h, w]` of finite f32, scaled as the network wants them.
+/// Clips `[b, 3, t, h, w]` of finite numbers, in f32 unless [placed](Prepared::placed), scaled as the network wants them.
 #[derive(Clone, Debug)]
 pub struct Clips(Tensor);
 
@@ -39,6 +39,27 @@ impl Prepared {
             Self::Images(_) => Modality::Image,
             Self::Clips(_) => Modality::Video,
         }
+    }
+
+    /// Images and clips on a device, in an arithmetic, and channels-last in memory, which is how networks take them:
+    /// one that is there computes on them without a copy. Token ids stay on the host, where networks look for the
+    /// ends of texts.
+    ///
+    /// # Errors
+    ///
+    /// A device that fails.
+    pub fn placed(&self, device: &Device, dtype: DType) -> Result<Self, Error> {
+        // A view whose shape is channels-first; converted as it lies in memory, since a conversion writes its output
+        // in the order of the shape.
+        let place = |x: &Tensor, last: &[usize], first: &[usize]| -> Result<Tensor, Error> {
+            let x = x.permute(last)?.contiguous()?.to_device(device)?.to_dtype(dtype)?;
+            Ok(x.permute(first)?)
+        };
+        Ok(match self {
+            Self::Tokens(tokens) => Self::Tokens(tokens.clone()),
+            Self::Images(Images(x)) => Self::Images(Images(place(x, &[0, 2, 3, 1], &[0, 3, 1, 2])?)),
+            Self::Clips(Clips(x)) => Self::Clips(Clips(place(x, &[0, 2, 3, 4, 1], &[0, 4, 1, 2, 3])?)),
+        })
     }
 }
 
@@ -210,6 +231,22 @@ mod tests {
         assert!(message(&Tensor::zeros((0, 3, 1, 1, 1), DType::F32, &Device::Cpu).unwrap()).contains("none"));
         let clips = Clips::new(&tensor(vec![0.25f64; 24], &dims)).unwrap();
         assert_eq!((clips.tensor().dtype(), clips.tensor().dims()), (DType::F32, &dims[..]));
+    }
+
+    #[test]
+    fn placed_input_keeps_its_numbers_and_lies_channels_last() {
+        let numbers: Vec<f32> = (0..24).map(|i| i as f32).collect();
+        let clips = Prepared::Clips(Clips::new(&tensor(numbers.clone(), &[1, 3, 2, 2, 2])).unwrap());
+        let images = Prepared::Images(Images::new(&tensor(numbers.clone(), &[2, 3, 2, 2])).unwrap());
+        for (input, last) in [(clips, &[0, 2, 3, 4, 1][..]), (images, &[0, 2, 3, 1])] {
+            let placed = input.placed(&Device::Cpu, DType::BF16).unwrap();
+            let (Prepared::Clips(Clips(x)) | Prepared::Images(Images(x))) = &placed else {
+                panic!("{placed:?}")
+            };
+            assert!(x.permute(last).unwrap().is_contiguous() && x.dtype() == DType::BF16);
+            let back = x.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            assert_eq!(back, numbers);
+        }
     }
 
     #[test]

@@ -46,18 +46,8 @@ impl Case {
         let shapes = case["shapes"].as_str().unwrap();
         let sizes = golden_json(&format!("shapes/{shapes}"))["config"].clone();
         let seed = case["weights_seed"].as_u64().unwrap();
-        if name.starts_with("openclip") {
-            return Self::new("open-clip", &open_clip(&sizes), shapes, seed);
-        }
-        let mut config = json!({
-            "model_type": "clip", "projection_dim": sizes["projection_dim"],
-            "text_config": sizes["text"], "vision_config": sizes["vision"],
-        });
-        for tower in ["text_config", "vision_config"] {
-            config[tower]["hidden_act"] = case["hidden_act"].clone();
-        }
-        config["text_config"]["eos_token_id"] = case["eos_token_id"].clone();
-        Self::new("clip", &config, shapes, seed)
+        let (architecture, config) = formula::clip_config(&case, &sizes);
+        Self::new(architecture, &config, shapes, seed)
     }
 
     fn path(&self, file: &str) -> PathBuf {
@@ -72,27 +62,6 @@ impl Case {
     fn network(&self) -> Network {
         self.network_in(DType::F32).unwrap()
     }
-}
-
-/// open_clip's own configuration of these sizes.
-fn open_clip(sizes: &Value) -> Value {
-    let (text, vision) = (&sizes["text"], &sizes["vision"]);
-    let number = |tower: &Value, field: &str| tower[field].as_u64().unwrap();
-    let ratio = |tower| number(tower, "intermediate_size") as f64 / number(tower, "hidden_size") as f64;
-    json!({ "model_cfg": {
-        "embed_dim": sizes["embed_dim"], "quick_gelu": sizes["quick_gelu"],
-        "vision_cfg": {
-            "image_size": vision["image_size"], "patch_size": vision["patch_size"],
-            "layers": vision["num_hidden_layers"], "width": vision["hidden_size"],
-            "head_width": number(vision, "hidden_size") / number(vision, "num_attention_heads"),
-            "mlp_ratio": ratio(vision),
-        },
-        "text_cfg": {
-            "context_length": text["max_position_embeddings"], "vocab_size": text["vocab_size"],
-            "layers": text["num_hidden_layers"], "width": text["hidden_size"],
-            "heads": text["num_attention_heads"], "mlp_ratio": ratio(text),
-        },
-    }})
 }
 
 #[expect(clippy::print_stdout, reason = "the worst error is for people to read")]

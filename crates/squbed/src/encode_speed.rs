@@ -1,7 +1,12 @@
 //! How fast an encoder's network is, beside what this machine can do.
 //!
-//! The operations are counted where they are done ([`squbed_tensor::counted`]), and the machine's peak is the best
-//! product of two 2048×2048 matrices in f32 of any kernel here, measured in the same run on the same threads.
+//! The operations are counted where they are done ([`squbed_tensor::counted`]), and the device's peak is the best
+//! product of two square matrices of any kernel here, measured in the same run: of 2048 rows on the CPU, on the same
+//! threads, and of 8192 rows on a GPU, in the network's arithmetic.
+//!
+//! Images and clips lie on the device before the clock starts, channels-last and in the network's arithmetic, as the
+//! steps before leave them; what bringing a batch there takes is measured apart. Each run ends when the device has
+//! finished it.
 
 use std::{path::PathBuf, time::Instant};
 
@@ -18,14 +23,20 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Rows and columns of the matrices whose product is the machine's peak.
-const PEAK_SIDE: usize = 2048;
+/// Rows and columns of the matrices whose product is the peak, of the CPU and of a GPU, which smaller ones do not fill.
+const PEAK_SIDE: (usize, usize) = (2048, 8192);
 
 /// Seconds given to each measurement of the peak, one before and one after the encoder's.
 const PEAK_SECONDS: f64 = 0.4;
 
 /// The part of the time that goes to warming up.
 const WARM_UP: f64 = 0.1;
+
+/// Runs that warm a GPU up, at least: libraries choose their kernels in the first, and its clock rises.
+const WARM_UP_RUNS: usize = 5;
+
+/// Times that a batch is brought to a GPU.
+const UPLOADS: usize = 9;
 
 /// Tokens of a text where their number is not given.
 const TOKENS: usize = 32;
@@ -97,7 +108,8 @@ pub struct EncodeSpeedResult {
     pub items_per_s: f64,
     /// Billions of floating-point operations a second, of those that [`gflop_per_item`](Self::gflop_per_item) counts.
     pub gflop_per_s: f64,
-    /// The best product of two 2048×2048 matrices in f32 in this run, in billions of operations a second.
+    /// The best product of two square matrices in this run, in billions of operations a second: in f32 on the CPU, in
+    /// [`dtype`](Self::dtype) on a GPU.
     pub gemm_peak_gflop_per_s: f64,
     /// The one by the other.
     pub share_of_peak: f64,
@@ -109,6 +121,8 @@ pub struct EncodeSpeedResult {
     pub item: String,
     /// Billions of floating-point operations of an item's matrix products and convolutions, two a multiply-add.
     pub gflop_per_item: f64,
+    /// The rate of the run in the middle.
+    pub items_per_s_median: f64,
     /// The rate that nine in ten runs reach.
     pub items_per_s_low: f64,
     /// The rate that one in ten runs reaches.
@@ -119,6 +133,9 @@ pub struct EncodeSpeedResult {
     pub seconds: f64,
     /// Processor time in it of all threads together.
     pub cpu_s: f64,
+    /// Milliseconds that bringing a batch of images or clips to the device takes, in f32 and converted there, in the
+    /// middle of some; not a part of any other figure. None on the CPU and of texts, whose ids go there in each run.
+    pub upload_ms: Option<f64>,
 }
 
 impl EncodeSpeed {
@@ -135,7 +152,8 @@ impl EncodeSpeed {
         };
         let size = self.size(&store, &name, architecture)?;
         let (network, weights) = self.network(&store, device, dtype)?;
-        let input = network.random_input(size)?;
+        let host = network.random_input(size)?.placed(&Device::Cpu, DType::F32)?;
+        let (input, upload_ms) = upload(&host, device, dtype)?;
         let embed = || -> Result<Tensor> {
             let output = network.forward_tensor(&input, Head::Embedding)?;
             device.synchronize().map_err(squbed_tensor::Error::from)?;
@@ -150,11 +168,15 @@ impl EncodeSpeed {
                 return Err(Error::Useless { encoder: name, item, why });
             }
         }
-        while warming.elapsed().as_secs_f64() < WARM_UP * self.seconds {
+        let mut warm = 1;
+        while warming.elapsed().as_secs_f64() < WARM_UP * self.seconds
+            || (!device.is_cpu() && warm < WARM_UP_RUNS)
+        {
             embed()?;
+            warm += 1;
         }
 
-        let before = peak(device)?;
+        let before = peak(device, dtype)?;
         let mut runs = Vec::new();
         let (started, cpu) = (Instant::now(), ProcessTime::now());
         while started.elapsed().as_secs_f64() < self.seconds || runs.is_empty() {
@@ -163,7 +185,7 @@ impl EncodeSpeed {
             runs.push(run.elapsed().as_secs_f64());
         }
         let (seconds, cpu_s) = (started.elapsed().as_secs_f64(), cpu.elapsed().as_secs_f64());
-        let after = peak(device)?;
+        let after = peak(device, dtype)?;
         let peak = if after.gflop_per_s > before.gflop_per_s { after } else { before };
 
         let batch = self.batch as f64;
@@ -186,11 +208,13 @@ impl EncodeSpeed {
             weights,
             item: item(&input),
             gflop_per_item,
+            items_per_s_median: batch / runs[runs.len() / 2],
             items_per_s_low: batch / runs[runs.len() - 1 - tenth],
             items_per_s_high: batch / runs[tenth],
             runs: runs.len(),
             seconds,
             cpu_s,
+            upload_ms,
         })
     }
 
@@ -249,21 +273,43 @@ fn item(input: &Prepared) -> String {
     }
 }
 
-/// The machine's peak by one kernel.
+/// Input on the device, and the milliseconds in the middle of [`UPLOADS`] that it took to get there.
+fn upload(host: &Prepared, device: &Device, dtype: DType) -> Result<(Prepared, Option<f64>)> {
+    let place = || -> Result<(Prepared, f64)> {
+        let started = Instant::now();
+        let placed = host.placed(device, dtype)?;
+        device.synchronize().map_err(squbed_tensor::Error::from)?;
+        Ok((placed, started.elapsed().as_secs_f64()))
+    };
+    let (input, _) = place()?;
+    if device.is_cpu() || matches!(input, Prepared::Tokens(_)) {
+        return Ok((input, None));
+    }
+    let mut took = (0..UPLOADS).map(|_| Ok(place()?.1)).collect::<Result<Vec<f64>>>()?;
+    took.sort_by(f64::total_cmp);
+    Ok((input, Some(1e3 * took[UPLOADS / 2])))
+}
+
+/// The device's peak by one kernel.
 struct Peak {
     kernel: &'static str,
     gflop_per_s: f64,
 }
 
-/// The fastest of the products that fit into [`PEAK_SECONDS`], of Candle's kernel and of that of our convolutions in
-/// turn, at least three of each.
-fn peak(device: &Device) -> squbed_tensor::Result<Peak> {
-    let side = PEAK_SIDE;
-    let [a, b] = [(); 2].map(|()| Tensor::rand(-1f32, 1f32, (side, side), device));
+/// The fastest of the products that fit into [`PEAK_SECONDS`], at least three: on the CPU of Candle's kernel and of that
+/// of our convolutions in turn, on a GPU of the library's that Candle calls.
+fn peak(device: &Device, dtype: DType) -> squbed_tensor::Result<Peak> {
+    let side = if device.is_cpu() { PEAK_SIDE.0 } else { PEAK_SIDE.1 };
+    let [a, b] =
+        [(); 2].map(|()| Tensor::rand(-1f32, 1f32, (side, side), device).and_then(|x| x.to_dtype(dtype)));
     let (a, b) = (a?, b?);
-    let rows = a.reshape((1, 1, 1, side, side))?;
     let weight = b.reshape((1, 1, 1, side, side))?;
-    let convolution = Conv3d::new(&weight, None, [1; 3], &Padding3d::Valid, false)?;
+    let rows = a.reshape((1, 1, 1, side, side))?;
+    let convolution = if device.is_cpu() {
+        Some(Conv3d::new(&weight, None, [1; 3], &Padding3d::Valid, false)?)
+    } else {
+        None
+    };
     let timed = |product: &dyn Fn() -> squbed_tensor::Result<Tensor>| -> squbed_tensor::Result<f64> {
         let started = Instant::now();
         product()?;
@@ -274,9 +320,9 @@ fn peak(device: &Device) -> squbed_tensor::Result<Peak> {
     let (started, mut rounds) = (Instant::now(), 0);
     while rounds < 3 || started.elapsed().as_secs_f64() < PEAK_SECONDS {
         let by_candle = timed(&|| Ok(a.matmul(&b)?))?;
-        let by_convolution = timed(&|| convolution.forward(&rows))?;
-        for (kernel, gflop_per_s) in [("matmul", by_candle), ("conv3d", by_convolution)] {
-            if gflop_per_s > best.gflop_per_s {
+        let by_convolution = convolution.as_ref().map(|conv| timed(&|| conv.forward(&rows))).transpose()?;
+        for (kernel, speed) in [("matmul", Some(by_candle)), ("conv3d", by_convolution)] {
+            if let Some(gflop_per_s) = speed.filter(|speed| *speed > best.gflop_per_s) {
                 best = Peak { kernel, gflop_per_s };
             }
         }

@@ -112,7 +112,8 @@ impl Encode {
             seconds: self.seconds,
         };
         let result = speed.run(&device, dtype)?;
-        Bars::new(common.quiet).note(&format!("{}; weights {}", result.item, result.weights));
+        let placed = if result.item.starts_with("text") { "ids on the host" } else { "input on the device" };
+        Bars::new(common.quiet).note(&format!("{}, {placed}; weights {}", result.item, result.weights));
         Records::one(&result)?.print(common.format)?;
         Ok(Done::Whole)
     }

@@ -45,7 +45,11 @@ fn the_result_has_the_promised_fields_and_they_fit_together() {
     assert!(same(number("gflop_per_s"), number("items_per_s") * number("gflop_per_item")));
     assert!(same(number("share_of_peak"), number("gflop_per_s") / number("gemm_peak_gflop_per_s")));
     assert!(same(number("items_per_s"), 3.0 * number("runs") / number("seconds")));
-    assert!(number("items_per_s_low") <= number("items_per_s_high") && number("gemm_peak_gflop_per_s") > 0.0);
+    assert!(number("items_per_s_low") <= number("items_per_s_median"), "{result}");
+    assert!(
+        number("items_per_s_median") <= number("items_per_s_high") && number("gemm_peak_gflop_per_s") > 0.0
+    );
+    assert!(result["upload_ms"].is_null(), "{result}");
     let note = result["weights"].as_str().unwrap();
     assert!(note.starts_with("random") && note.ends_with("config.json"), "{note}");
     assert_eq!(result["item"], "text of 5 tokens");

@@ -64,6 +64,43 @@ pub(crate) fn write(tensors: &BTreeMap<String, Tensor>, path: &Path) {
     safetensors::serialize_to_file(tensors, None, path).unwrap();
 }
 
+/// Architecture and `config.json` of a golden case of CLIP, from its JSON and the sizes in its list of shapes.
+pub(crate) fn clip_config(case: &Value, sizes: &Value) -> (&'static str, Value) {
+    if sizes.get("embed_dim").is_some() {
+        return ("open-clip", open_clip_config(sizes));
+    }
+    let mut config = json!({
+        "model_type": "clip", "projection_dim": sizes["projection_dim"],
+        "text_config": sizes["text"], "vision_config": sizes["vision"],
+    });
+    for tower in ["text_config", "vision_config"] {
+        config[tower]["hidden_act"] = case["hidden_act"].clone();
+    }
+    config["text_config"]["eos_token_id"] = case["eos_token_id"].clone();
+    ("clip", config)
+}
+
+/// open_clip's own configuration of these sizes.
+fn open_clip_config(sizes: &Value) -> Value {
+    let (text, vision) = (&sizes["text"], &sizes["vision"]);
+    let number = |tower: &Value, field: &str| tower[field].as_u64().unwrap();
+    let ratio = |tower| number(tower, "intermediate_size") as f64 / number(tower, "hidden_size") as f64;
+    json!({ "model_cfg": {
+        "embed_dim": sizes["embed_dim"], "quick_gelu": sizes["quick_gelu"],
+        "vision_cfg": {
+            "image_size": vision["image_size"], "patch_size": vision["patch_size"],
+            "layers": vision["num_hidden_layers"], "width": vision["hidden_size"],
+            "head_width": number(vision, "hidden_size") / number(vision, "num_attention_heads"),
+            "mlp_ratio": ratio(vision),
+        },
+        "text_cfg": {
+            "context_length": text["max_position_embeddings"], "vocab_size": text["vocab_size"],
+            "layers": text["num_hidden_layers"], "width": text["hidden_size"],
+            "heads": text["num_attention_heads"], "mlp_ratio": ratio(text),
+        },
+    }})
+}
+
 /// Weights and `config.json` of a small CLIP for pictures of 224×224 and texts of 77 tokens, of the golden `shapes` of
 /// `clip_tiny_gelu`.
 pub(crate) fn tiny_clip(mut shapes: Value, vocabulary: usize) -> (BTreeMap<String, Tensor>, Value) {
