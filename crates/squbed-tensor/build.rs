@@ -6,8 +6,8 @@ fn main() {
     kernels();
 }
 
-/// `cuda/*.cu` to PTX, and `ptx.rs` that includes it. For compute capability 8.0, which every later one runs, but for
-/// what 9.0 alone has; the driver compiles it for its card at the first use.
+/// `cuda/*.cu` to PTX, and `ptx.rs` that includes it. For compute capability 8.0, which every later one runs; the driver
+/// compiles it for its card at the first use.
 #[cfg(feature = "cuda")]
 fn kernels() {
     println!("cargo::rerun-if-changed=cuda");
@@ -16,7 +16,6 @@ fn kernels() {
         .source_dir("cuda")
         .watch(["cuda/number.cuh", "cuda/convolution.cuh"])
         .compute_cap_arch("80")
-        .with_compute_override_arch("*_hopper.cu", "90a")
         .arg("-std=c++17")
         .arg("-O3")
         .build_ptx();

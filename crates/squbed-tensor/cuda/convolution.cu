@@ -116,9 +116,11 @@ extern "C" __global__ void __launch_bounds__(256, 2)
     float4 next[3];
 
     auto fetch = [&]() {
+        const uint32_t bits = tap.bits(s);
+        const long offset = tap.offset(s);
 #pragma unroll
         for (int i = 0; i < 2; i++)
-            next[i] = tap.inside(s, windows[i]) ? *(const float4*)(x + tap.offset(s, windows[i])) : zero;
+            next[i] = (windows[i].inside & bits) == bits ? *(const float4*)(x + windows[i].at + offset) : zero;
         next[2] = tap.k < s.inner && channel < s.channels
                       ? *(const float4*)(weight + (long)channel * s.inner + tap.k)
                       : zero;

@@ -18,13 +18,24 @@ struct Shape {
     int relu;
 };
 
-// Where a row's window begins: its pixel (which may lie before the volume) and coordinates.
+// Taps along t, h and w that a mask has a bit for; its highest bit is never set.
+constexpr int TAPS_T = 7, TAPS_H = 12, TAPS_W = 12;
+
+// A row's window: where it begins in the volume (which may lie before it), and which taps lie inside, bits along w, h and t.
 struct Window {
-    int at, t, hw;
+    long at;
+    uint32_t inside;
 };
 
+// Bits of `taps` windows' elements from `first` on that lie in 0..size. Beyond the bits there is no padding, and the last
+// one stands for them.
+__device__ __forceinline__ uint32_t bits_inside(int first, int size, int taps) {
+    const int from = min(max(-first, 0), taps), to = min(max(size - first, 0), taps);
+    return (1u << to) - (1u << min(from, to));
+}
+
 __device__ __forceinline__ Window window_of(const Shape& s, int row) {
-    if (row >= s.rows) return {0, -(1 << 20), 0};
+    if (row >= s.rows) return {0, 0};
     int w = row % s.wo, rest = row / s.wo;
     int h = rest % s.ho;
     rest /= s.ho;
@@ -32,7 +43,9 @@ __device__ __forceinline__ Window window_of(const Shape& s, int row) {
     w = w * s.sw - s.pw;
     h = h * s.sh - s.ph;
     t = t * s.st - s.pt;
-    return {((b * s.t + t) * s.h + h) * s.w + w, t, (h << 16) | (w & 0xffff)};
+    return {(((long)(b * s.t + t) * s.h + h) * s.w + w) * s.pixel,
+            bits_inside(w, s.w, TAPS_W) | bits_inside(h, s.h, TAPS_H) << TAPS_W |
+                bits_inside(t, s.t, TAPS_T) << (TAPS_W + TAPS_H)};
 }
 
 // One thread's place on the inner axis.
@@ -63,13 +76,16 @@ struct Tap {
         }
     }
 
-    __device__ __forceinline__ bool inside(const Shape& s, const Window& window) const {
-        int t = window.t + dt, h = (window.hw >> 16) + dh, w = (int)(short)(window.hw & 0xffff) + dw;
-        return k < s.inner && (unsigned)t < (unsigned)s.t && (unsigned)h < (unsigned)s.h && (unsigned)w < (unsigned)s.w;
+    // The bits that a window must have.
+    __device__ __forceinline__ uint32_t bits(const Shape& s) const {
+        return k < s.inner ? 1u << min(dw, TAPS_W - 1) | 1u << (TAPS_W + min(dh, TAPS_H - 1)) |
+                                 1u << (TAPS_W + TAPS_H + min(dt, TAPS_T - 1))
+                           : ~0u;
     }
 
-    __device__ __forceinline__ long offset(const Shape& s, const Window& window) const {
-        return (long)(window.at + (dt * s.h + dh) * s.w + dw) * s.pixel + c;
+    // From a window's beginning.
+    __device__ __forceinline__ long offset(const Shape& s) const {
+        return (long)((dt * s.h + dh) * s.w + dw) * s.pixel + c;
     }
 };
 
@@ -103,37 +119,42 @@ __device__ void write_tile(const T* tile, T* y1, T* y2, const Shape& s, int firs
 // time, in lines of 128 bytes whose pieces are swizzled by the line.
 template <typename T, int BM, int BN> struct Loader {
     static constexpr int DEPTH = 64, STAGE = (BM + BN) * DEPTH * 2;
-    const T *x, *weight;
-    Window windows[BM / 32];
+    const T* rows[BM / 32];
+    uint32_t inside[BM / 32];
+    const T* weight;
+    // Bit i: channel `line` + 32·i exists.
+    uint32_t channels;
     Tap tap;
     uint32_t place;
-    int channel;
 
-    __device__ __forceinline__ Loader(const T* x, const T* weight, const Shape& s, uint32_t shared, int first_row,
-                                      int first_channel)
-        : x(x), weight(weight) {
+    __device__ __forceinline__ Loader(const T* x, const T* weights, const Shape& s, uint32_t shared, int first_row,
+                                      int first_channel) {
         const int piece = threadIdx.x % 8, line = threadIdx.x / 8;
 #pragma unroll
-        for (int i = 0; i < BM / 32; i++) windows[i] = window_of(s, first_row + line + 32 * i);
+        for (int i = 0; i < BM / 32; i++) {
+            const Window window = window_of(s, first_row + line + 32 * i);
+            rows[i] = x + window.at;
+            inside[i] = window.inside;
+        }
         tap.seek(s, piece * 8);
+        weight = weights + (long)(first_channel + line) * s.inner + piece * 8;
+        channels = 0;
+#pragma unroll
+        for (int i = 0; i < BN / 32; i++) channels |= (uint32_t)(first_channel + line + 32 * i < s.channels) << i;
         place = shared + line * 128 + (piece ^ (line & 7)) * 16;
-        channel = first_channel + line;
     }
 
-    // The next 64, to a stage.
+    // The next 64, to a stage. What is not taken is not read, whatever its address.
     __device__ __forceinline__ void load(const Shape& s, int stage) {
-        const uint32_t to = place + stage * STAGE;
+        const uint32_t to = place + stage * STAGE, bits = tap.bits(s);
+        const long offset = tap.offset(s);
 #pragma unroll
-        for (int i = 0; i < BM / 32; i++) {
-            const bool take = tap.inside(s, windows[i]);
-            copy16(to + i * 32 * 128, take ? x + tap.offset(s, windows[i]) : x, take);
-        }
+        for (int i = 0; i < BM / 32; i++) copy16_again(to + i * 32 * 128, rows[i] + offset, (inside[i] & bits) == bits);
+        const uint32_t exist = bits == ~0u ? 0 : channels;
 #pragma unroll
-        for (int i = 0; i < BN / 32; i++) {
-            const int row = channel + 32 * i;
-            const bool take = tap.k < s.inner && row < s.channels;
-            copy16(to + (BM + i * 32) * 128, take ? weight + (long)row * s.inner + tap.k : weight, take);
-        }
+        for (int i = 0; i < BN / 32; i++)
+            copy16(to + (BM + i * 32) * 128, weight + (long)(32 * i) * s.inner, exist >> i & 1);
+        weight += DEPTH;
         tap.advance(s, DEPTH);
     }
 };

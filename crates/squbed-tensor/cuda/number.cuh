@@ -33,6 +33,11 @@ __device__ __forceinline__ void copy16(uint32_t to, const void* from, bool take)
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(take ? 16 : 0));
 }
 
+// The same for what neighbours read as well: kept in the first-level cache.
+__device__ __forceinline__ void copy16_again(uint32_t to, const void* from, bool take) {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(take ? 16 : 0));
+}
+
 __device__ __forceinline__ void copies_end() { asm volatile("cp.async.commit_group;"); }
 
 // Waits until at most N groups of copies are under way.

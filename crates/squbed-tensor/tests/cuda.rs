@@ -28,8 +28,9 @@ impl Numbers {
 
     fn tensor(&mut self, dims: &[usize], scale: f64) -> Tensor {
         let count = dims.iter().product();
-        let values: Vec<f32> =
-            (0..count).map(|_| ((self.next() as f64 / 2f64.powi(30) - 1.0) * 3f64.sqrt() * scale) as f32).collect();
+        let values: Vec<f32> = (0..count)
+            .map(|_| ((self.next() as f64 / 2f64.powi(30) - 1.0) * 3f64.sqrt() * scale) as f32)
+            .collect();
         Tensor::from_vec(values, dims, &Device::Cpu).unwrap()
     }
 }
@@ -51,7 +52,14 @@ fn there(x: &Tensor, dtype: DType) -> Tensor {
 fn off(got: &Tensor, want: &Tensor) -> f64 {
     assert_eq!(got.dims(), want.dims());
     let numbers = |x: &Tensor| -> Vec<f64> {
-        x.to_device(&Device::Cpu).unwrap().to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+        x.to_device(&Device::Cpu)
+            .unwrap()
+            .to_dtype(DType::F64)
+            .unwrap()
+            .flatten_all()
+            .unwrap()
+            .to_vec1()
+            .unwrap()
     };
     let (got, want) = (numbers(got), numbers(want));
     let square = |x: f64| x * x;
@@ -92,7 +100,12 @@ fn convolutions_are_the_cpu_s() {
             };
             let want = conv(&|t| rounded(t, dtype), &rounded(&bias, dtype));
             let got = conv(&|t| there(t, dtype), &there(&bias, dtype));
-            check(&format!("{case}: {dtype:?} {kernel:?} {stride:?} {cin}→{cout} {padding:?}"), &got, &want, tolerance);
+            check(
+                &format!("{case}: {dtype:?} {kernel:?} {stride:?} {cin}→{cout} {padding:?}"),
+                &got,
+                &want,
+                tolerance,
+            );
         }
     }
 }
@@ -200,9 +213,15 @@ fn transformers_parts_are_the_cpu_s() {
         let relative = numbers.tensor(&[1, heads, l, l], 1.0);
         for (dtype, tolerance) in DTYPES {
             for bias in [None, Some(&padding), Some(&relative)] {
-                let want = attention(&rounded(&qkv, dtype), bias.map(|b| rounded(b, dtype)).as_ref()).unwrap();
+                let want =
+                    attention(&rounded(&qkv, dtype), bias.map(|b| rounded(b, dtype)).as_ref()).unwrap();
                 let got = attention(&there(&qkv, dtype), bias.map(|b| there(b, dtype)).as_ref()).unwrap();
-                check(&format!("attention {dtype:?} {l} {d} {}", bias.is_some()), &got, &want, 2.0 * tolerance);
+                check(
+                    &format!("attention {dtype:?} {l} {d} {}", bias.is_some()),
+                    &got,
+                    &want,
+                    2.0 * tolerance,
+                );
             }
         }
     }
@@ -216,26 +235,42 @@ fn transformers_parts_are_the_cpu_s() {
             let norm = |place: &dyn Fn(&Tensor) -> Tensor| {
                 layer_norm(&place(&x), &place(&weight), &place(&bias), 1e-5).unwrap()
             };
-            check(&format!("norm {dtype:?} {width}"), &norm(&|t| there(t, dtype)), &norm(&|t| rounded(t, dtype)), tolerance);
+            check(
+                &format!("norm {dtype:?} {width}"),
+                &norm(&|t| there(t, dtype)),
+                &norm(&|t| rounded(t, dtype)),
+                tolerance,
+            );
             let linear = |place: &dyn Fn(&Tensor) -> Tensor| {
                 let linear = Linear::new(&place(&up), Some(&place(&up_bias))).unwrap();
                 let bare = Linear::new(&place(&up), None).unwrap();
                 let x = place(&x);
-                [linear.forward(&x), linear.forward_add(&x, &place(&sum)), bare.forward(&x)].map(Result::unwrap)
+                [linear.forward(&x), linear.forward_add(&x, &place(&sum)), bare.forward(&x)]
+                    .map(Result::unwrap)
             };
             for (got, want) in linear(&|t| there(t, dtype)).iter().zip(linear(&|t| rounded(t, dtype))) {
                 check(&format!("linear {dtype:?} {width}"), got, &want, tolerance);
             }
             for activation in [Activation::Gelu, Activation::GeluTanh, Activation::QuickGelu] {
                 let want = activation.forward(&rounded(&x, dtype)).unwrap();
-                check(&format!("{activation:?} {dtype:?}"), &activation.forward(&there(&x, dtype)).unwrap(), &want, tolerance);
+                check(
+                    &format!("{activation:?} {dtype:?}"),
+                    &activation.forward(&there(&x, dtype)).unwrap(),
+                    &want,
+                    tolerance,
+                );
             }
         }
     }
     let (x, g) = (numbers.tensor(&[2, 3, 4, 5, 48], 1.0), numbers.tensor(&[2, 48], 1.0));
     for (dtype, tolerance) in DTYPES {
         let want = gate(&rounded(&x, dtype), &rounded(&g, dtype)).unwrap();
-        check(&format!("gate {dtype:?}"), &gate(&there(&x, dtype), &there(&g, dtype)).unwrap(), &want, tolerance);
+        check(
+            &format!("gate {dtype:?}"),
+            &gate(&there(&x, dtype), &there(&g, dtype)).unwrap(),
+            &want,
+            tolerance,
+        );
     }
 }
 

@@ -17,14 +17,13 @@ use crate::{
 /// Channels of packed pixels.
 const PACKED: usize = 8;
 
-/// Rows of a tile and depth of a step, as in the kernel.
+/// Rows of a tile, depth of a step, steps in flight, as in the kernel.
 const ROWS: usize = 128;
 const DEPTH: usize = 64;
+const STAGES: usize = 3;
 
-/// Steps in flight of a tile of so many columns, as in the kernel: of the widest one block fits a multiprocessor.
-fn stages(columns: usize) -> usize {
-    if columns == 192 { 4 } else { 3 }
-}
+/// Taps along t, h, w that the kernel looks at one by one; beyond them there must be no padding.
+const TAPS: [usize; 3] = [7, 12, 12];
 
 /// Weights as the kernel takes them.
 #[derive(Debug)]
@@ -38,8 +37,6 @@ pub(crate) struct Packed {
     cout: usize,
     /// Neighbouring pixels that stand in one of the kernel's, where the input is packed.
     group: Option<usize>,
-    /// Whether the device has the matrix instructions of compute capability 9.0.
-    hopper: bool,
 }
 
 /// Where the channels from some on are written.
@@ -98,9 +95,7 @@ impl Packed {
             Some(bias) => bias.to_dtype(DType::F32)?.contiguous()?,
             None => Tensor::zeros(cout, DType::F32, weight.device())?,
         };
-        let context = weight.device().as_cuda_device()?.cuda_stream();
-        let hopper = context.context().compute_capability().map_err(wrap)? == (9, 0);
-        Ok(Some(Self { weight, bias, dims: [kt, kh, kw, cin], cout, group, hopper }))
+        Ok(Some(Self { weight, bias, dims: [kt, kh, kw, cin], cout, group }))
     }
 
     /// Convolves x `[b, t, h, w, c]`; channels below `split` go to the first target, the others to the second.
@@ -132,12 +127,14 @@ impl Packed {
         let [kt, kh, kw, cin] = self.dims;
         let rows = b * t.out * h.out * w.out;
         let pixels = x.dims()[..4].iter().product::<usize>();
-        if rows.max(pixels) > i32::MAX as usize || h.size.max(width) > i16::MAX as usize {
-            return Err(Error::Shape {
-                operation: "conv3d on CUDA",
-                expected: "at most 2^31 - 1 positions and 32767 rows and columns; use a smaller batch",
-                actual: x.dims().to_vec(),
-            });
+        let fail =
+            |expected| Err(Error::Shape { operation: "conv3d on CUDA", expected, actual: x.dims().to_vec() });
+        if rows.max(pixels) > i32::MAX as usize {
+            return fail("at most 2^31 - 1 positions; use a smaller batch");
+        }
+        let padded = before.iter().zip(axes).zip([kt, kh, kw]).zip(TAPS);
+        if padded.into_iter().any(|(((before, axis), taps), most)| taps > most && before + axis.behind > 0) {
+            return fail("no padding with kernels of more than 7×12×12 taps");
         }
         let narrow = |sizes: [usize; 3]| sizes.map(|n| n as i32);
         let shape = Shape {
@@ -161,21 +158,16 @@ impl Packed {
         let (y1, y2) = (place(targets[0])?, place(targets[1])?);
         let dtype = x.dtype();
         let Some(suffix) = suffix(dtype) else { return Err(crate::conv::not_a_video("conv3d", &x)) };
-        let (module, columns, name, shared) = if dtype == DType::F32 {
-            (Module::Convolution, 64, "convolution_f32".to_owned(), 0)
+        let (columns, name, shared) = if dtype == DType::F32 {
+            (64, "convolution_f32".to_owned(), 0)
         } else {
-            let (module, widths) = if self.hopper {
-                (Module::ConvolutionHopper, &[192, 128, 96, 64, 32][..])
-            } else {
-                (Module::Convolution, &[128, 96, 64, 32][..])
-            };
-            let columns = columns(self.cout, widths);
-            let loaded = (ROWS + columns) * DEPTH * 2 * stages(columns);
+            let columns = columns(self.cout);
+            let loaded = (ROWS + columns) * DEPTH * 2 * STAGES;
             let written = ROWS * (columns + 8) * 2;
-            (module, columns, format!("convolution_{suffix}_{columns}"), loaded.max(written))
+            (columns, format!("convolution_{suffix}_{columns}"), loaded.max(written))
         };
         let device = x.device().as_cuda_device()?;
-        let function = module.function(device, &name)?;
+        let function = Module::Convolution.function(device, &name)?;
         if shared > 0 {
             function
                 .set_attribute(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, shared as i32)
@@ -197,9 +189,9 @@ impl Packed {
 }
 
 /// Width of a tile: what is left over costs as much as what is used, and each tile reads its rows anew.
-fn columns(channels: usize, widths: &[usize]) -> usize {
-    let cost = |&width: &usize| channels.div_ceil(width) * (width + 24);
-    widths.iter().copied().min_by_key(cost).unwrap_or(64)
+fn columns(channels: usize) -> usize {
+    let cost = |width: &usize| channels.div_ceil(*width) * (width + 64);
+    [128, 96, 64, 32].into_iter().min_by_key(cost).unwrap_or(64)
 }
 
 /// `[b, t, h, w, c]` to `[b, t, h, packed, 8]`: `group` neighbours side by side, the first `before` of them padding.

@@ -36,8 +36,6 @@ mod ptx {
 #[derive(Clone, Copy)]
 enum Module {
     Convolution,
-    /// Of compute capability 9.0 alone.
-    ConvolutionHopper,
     Groups,
     Pooling,
     Transformer,
@@ -48,7 +46,6 @@ impl Module {
     fn function(self, device: &CudaDevice, name: &str) -> Result<CudaFunc> {
         let (module, ptx) = match self {
             Self::Convolution => ("squbed_convolution", ptx::CONVOLUTION),
-            Self::ConvolutionHopper => ("squbed_convolution_hopper", ptx::CONVOLUTION_HOPPER),
             Self::Groups => ("squbed_groups", ptx::GROUPS),
             Self::Pooling => ("squbed_pooling", ptx::POOLING),
             Self::Transformer => ("squbed_transformer", ptx::TRANSFORMER),
