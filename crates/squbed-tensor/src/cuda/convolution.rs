@@ -170,6 +170,7 @@ impl Packed {
         let function = Module::Convolution.function(device, &name)?;
         if shared > 0 {
             function
+                .function
                 .set_attribute(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, shared as i32)
                 .map_err(wrap)?;
         }

@@ -10,13 +10,12 @@ mod layers;
 mod pooling;
 mod product;
 
+use std::sync::Arc;
+
 use candle_core::{
     CudaDevice, DType, Storage, Tensor,
     backend::BackendStorage,
-    cuda_backend::{
-        CudaFunc,
-        cudarc::driver::{DevicePtr, LaunchConfig},
-    },
+    cuda_backend::cudarc::driver::{CudaFunction, CudaStream, DevicePtr, LaunchArgs, LaunchConfig},
 };
 use half::{bf16, f16};
 
@@ -43,14 +42,27 @@ enum Module {
 
 impl Module {
     /// Its function of a name, loaded at the first use.
-    fn function(self, device: &CudaDevice, name: &str) -> Result<CudaFunc> {
+    fn function(self, device: &CudaDevice, name: &str) -> Result<Function> {
         let (module, ptx) = match self {
             Self::Convolution => ("squbed_convolution", ptx::CONVOLUTION),
             Self::Groups => ("squbed_groups", ptx::GROUPS),
             Self::Pooling => ("squbed_pooling", ptx::POOLING),
             Self::Transformer => ("squbed_transformer", ptx::TRANSFORMER),
         };
-        Ok(device.get_or_load_custom_func(name, module, ptx)?)
+        let function = device.get_or_load_custom_func(name, module, ptx)?.into_cuda_function();
+        Ok(Function { function, stream: device.cuda_stream() })
+    }
+}
+
+/// A kernel, and the stream that it runs in.
+struct Function {
+    function: CudaFunction,
+    stream: Arc<CudaStream>,
+}
+
+impl Function {
+    fn builder(&self) -> LaunchArgs<'_> {
+        self.stream.launch_builder(&self.function)
     }
 }
 
