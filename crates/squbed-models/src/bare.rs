@@ -23,9 +23,9 @@ use crate::{
     weights::Weights,
 };
 
-/// Clips that pass through a network at once on a device other than the CPU; the first layers of one take about
-/// 200 MB. On the CPU one clip keeps all cores busy.
-const CLIPS: usize = 4;
+/// Clips that pass through a network at once on a device other than the CPU, enough to fill a large one; the first layers
+/// of one take about 200 MB in f32, half of it in half precision. On the CPU one clip keeps all cores busy.
+const CLIPS: usize = 32;
 
 /// Which output of a network; [`Architecture::heads`] tells which it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -32,7 +32,33 @@ fn cuda(ordinal: usize) -> Result<Device> {
     if !candle_core::utils::cuda_is_available() {
         return Err(Error::NotBuilt { device, feature: "cudnn" });
     }
-    Device::new_cuda(ordinal).map_err(|source| Error::Device { device, source: source.into() })
+    let fail = |source: candle_core::Error| Error::Device { device: device.clone(), source: source.into() };
+    let found = Device::new_cuda(ordinal).map_err(fail)?;
+    #[cfg(feature = "cuda")]
+    keep_memory(ordinal);
+    Ok(found)
+}
+
+/// Lets the device's pool keep memory that was given back, where by default it returns it to the system at every
+/// synchronisation and allocates it anew behind it. A device without pools has nothing to keep.
+#[cfg(feature = "cuda")]
+fn keep_memory(ordinal: usize) {
+    use candle_core::cuda_backend::cudarc::driver::{result, sys};
+    let Ok(ordinal) = i32::try_from(ordinal) else { return };
+    let mut most = u64::MAX;
+    let pool = result::device::get(ordinal)
+        // SAFETY: the device is one that answers.
+        .and_then(|device| unsafe { result::device::get_default_mem_pool(device) });
+    if let Ok(pool) = pool {
+        // SAFETY: the attribute is a number of 64 bits.
+        let _ = unsafe {
+            sys::cuMemPoolSetAttribute(
+                pool,
+                sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD,
+                std::ptr::from_mut(&mut most).cast(),
+            )
+        };
+    }
 }
 
 fn metal() -> Result<Device> {

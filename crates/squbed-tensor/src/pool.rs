@@ -17,7 +17,22 @@ use crate::{
 ///
 /// Another number of axes; a padded volume smaller than the kernel.
 pub fn max_pool3d(x: &Tensor, kernel: [usize; 3], stride: [usize; 3], padding: &Padding3d) -> Result<Tensor> {
-    pool("max_pool3d", x, kernel, stride, padding, Kind::Max)
+    let axes = windows("max_pool3d", x, kernel, stride, padding)?;
+    // A window that lies in padding alone would be −∞.
+    if axes.iter().any(|a| a.before >= a.kernel || a.behind >= a.kernel) {
+        return Err(Error::Shape {
+            operation: "max_pool3d",
+            expected: "less padding than kernel",
+            actual: axes.iter().map(|a| a.before.max(a.behind)).collect(),
+        });
+    }
+    #[cfg(feature = "cuda")]
+    if x.device().is_cuda()
+        && let Some(largest) = crate::cuda::max_pool(x, &axes)?
+    {
+        return Ok(largest);
+    }
+    passes(x, axes, Kind::Max)
 }
 
 /// Mean of each window, `[b, t, h, w, c]` to `[b, t′, h′, w′, c]`; padding counts as 0 and is counted.
@@ -26,8 +41,16 @@ pub fn max_pool3d(x: &Tensor, kernel: [usize; 3], stride: [usize; 3], padding: &
 ///
 /// As [`max_pool3d`].
 pub fn avg_pool3d(x: &Tensor, kernel: [usize; 3], stride: [usize; 3], padding: &Padding3d) -> Result<Tensor> {
-    let sums = pool("avg_pool3d", x, kernel, stride, padding, Kind::Sum)?;
-    Ok((sums / kernel.iter().product::<usize>() as f64)?)
+    let axes = windows("avg_pool3d", x, kernel, stride, padding)?;
+    #[cfg(feature = "cuda")]
+    if x.device().is_cuda() {
+        let all = axes.iter().all(|a| a.kernel == a.size && a.out == 1 && a.before + a.behind == 0);
+        let mean = if all { crate::cuda::mean_of_all(x)? } else { crate::cuda::mean_pool(x, &axes)? };
+        if let Some(mean) = mean {
+            return Ok(mean);
+        }
+    }
+    Ok((passes(x, axes, Kind::Sum)? / kernel.iter().product::<usize>() as f64)?)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,15 +59,14 @@ enum Kind {
     Sum,
 }
 
-/// Windows are boxes, so a pass along each axis in turn does.
-fn pool(
+/// The axes of the windows on a volume with elements.
+fn windows(
     operation: &'static str,
     x: &Tensor,
     kernel: [usize; 3],
     stride: [usize; 3],
     padding: &Padding3d,
-    kind: Kind,
-) -> Result<Tensor> {
+) -> Result<[Axis; 3]> {
     let &[b, t, h, w, c] = x.dims() else { return Err(not_a_video(operation, x)) };
     let axes = padding.axes(operation, [t, h, w], kernel, stride)?;
     if b * c == 0 {
@@ -54,14 +76,11 @@ fn pool(
             actual: x.dims().to_vec(),
         });
     }
-    // A window that lies in padding alone would be −∞.
-    if kind == Kind::Max && axes.iter().any(|a| a.before >= a.kernel || a.behind >= a.kernel) {
-        return Err(Error::Shape {
-            operation,
-            expected: "less padding than kernel",
-            actual: axes.iter().map(|a| a.before.max(a.behind)).collect(),
-        });
-    }
+    Ok(axes)
+}
+
+/// Windows are boxes, so a pass along each axis in turn does.
+fn passes(x: &Tensor, axes: [Axis; 3], kind: Kind) -> Result<Tensor> {
     let mut y = x.clone();
     // Width first: it has the shortest strides while the volume is still large.
     for (dim, axis) in [(3, axes[2]), (2, axes[1]), (1, axes[0])] {

@@ -30,6 +30,18 @@ pub fn group_statistics(x: &Tensor) -> Result<Vec<GroupStatistics>> {
     if g == 0 {
         return Ok(Vec::new());
     }
+    #[cfg(feature = "cuda")]
+    if x.device().is_cuda()
+        && let Some(sums) = crate::cuda::group_sums(x)?
+    {
+        let statistics = |(group, &[square, scatter, bad, norm]): (usize, &[f64; 4])| {
+            if bad >= 0.0 {
+                return Err(Error::NoDirection { group, row: bad as usize, norm });
+            }
+            Ok(reduce(m, d, square, scatter))
+        };
+        return sums.iter().enumerate().map(statistics).collect();
+    }
     if !x.device().is_cpu() {
         // Metal has no f64.
         return on_device(&x.to_dtype(if x.device().is_metal() { DType::F32 } else { DType::F64 })?);

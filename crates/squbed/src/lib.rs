@@ -21,6 +21,7 @@ pub mod encode_speed;
 mod error;
 pub mod experiment;
 pub mod fit;
+pub mod fit_speed;
 pub mod interval;
 pub mod machine;
 pub mod method;

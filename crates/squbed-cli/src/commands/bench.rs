@@ -7,6 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use squbed::{
     decode_speed::DecodeSpeed,
     encode_speed::{EncodeSpeed, Subject},
+    fit_speed::FitSpeed,
     models::Modality,
 };
 
@@ -19,6 +20,21 @@ pub(crate) enum Bench {
     Decode(Decode),
     /// An encoder's network, items a second and operations a second beside the machine's peak; without preprocessing.
     Encode(Encode),
+    /// Batched von Mises–Fisher fits of embeddings on the device, beside the rate at which it copies memory.
+    Fit(Fit),
+}
+
+#[derive(Args)]
+pub(crate) struct Fit {
+    /// Groups in the batch.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    groups: u32,
+    /// Embeddings of a group.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    size: u32,
+    /// Numbers of an embedding.
+    #[arg(long, default_value_t = 384, value_parser = clap::value_parser!(u32).range(2..))]
+    width: u32,
 }
 
 #[derive(Args)]
@@ -87,6 +103,7 @@ impl Bench {
         match self {
             Self::Decode(decode) => decode.run(common),
             Self::Encode(encode) => encode.run(common),
+            Self::Fit(fit) => fit.run(common),
         }
     }
 }
@@ -118,6 +135,15 @@ impl Encode {
         let placed = if result.item.starts_with("text") { "ids on the host" } else { "input on the device" };
         Bars::new(common.quiet).note(&format!("{}, {placed}; weights {}", result.item, result.weights));
         Records::one(&result)?.print(common.format)?;
+        Ok(Done::Whole)
+    }
+}
+
+impl Fit {
+    fn run(self, common: &Common) -> anyhow::Result<Done> {
+        let (device, _) = super::place(common)?;
+        let [groups, size, width] = [self.groups, self.size, self.width].map(|n| n as usize);
+        Records::one(&FitSpeed { groups, size, width }.run(&device)?)?.print(common.format)?;
         Ok(Done::Whole)
     }
 }

@@ -13,9 +13,10 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use serde::Deserialize;
+use squbed_tensor::Activation;
 
 use super::{
-    layers::{Activation, Branch, Norm},
+    layers::{Branch, Norm},
     transformer::{Names, Order, Qkv, Size, Transformer, padding_bias},
 };
 use crate::{error::Error, weights::Weights};

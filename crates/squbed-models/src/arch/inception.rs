@@ -10,10 +10,8 @@
 //! channels-last, `[b, t, h, w, c]`.
 
 use candle_core::{D, DType, Device, Tensor};
-use candle_nn::ops::sigmoid;
-use squbed_tensor::{Conv3d, Padding3d, avg_pool3d, max_pool3d};
+use squbed_tensor::{Concat, Conv3d, Linear, Padding3d, avg_pool3d, gate, max_pool3d};
 
-use super::Linear;
 use crate::{bare::Head, error::Error, weights::Weights};
 
 /// Classes of Kinetics-400.
@@ -232,7 +230,7 @@ impl Loader<'_> {
         let tensor = |leaf, shape: &[usize]| {
             self.weights.tensor(&format!("{name}.{leaf}"), shape, self.device, self.dtype)
         };
-        Linear::new(&tensor("weight", &[cout, cin])?, Some(&tensor("bias", &[cout])?))
+        Ok(Linear::new(&tensor("weight", &[cout, cin])?, Some(&tensor("bias", &[cout])?))?)
     }
 
     /// A cubic convolution of stride 1, in halves where the design parts it.
@@ -373,17 +371,19 @@ struct Mixed {
 
 impl Mixed {
     fn forward(&self, x: &Tensor) -> Result<Tensor, Error> {
-        let reduced = self.reduce.forward(x)?;
-        let [w0, w1, w2] = self.widths;
-        let branch = |start, width| reduced.narrow(D::Minus1, start, width)?.contiguous();
-        let pooled = max_pool3d(x, [3; 3], [1; 3], &Padding3d::Same)?;
-        let branches = [
-            branch(0, w0)?,
-            chain(&self.branch_1, branch(w0, w1)?)?,
-            chain(&self.branch_2, branch(w0 + w1, w2)?)?,
-            chain(&self.branch_3, pooled)?,
-        ];
-        let y = Tensor::cat(&branches, D::Minus1)?;
+        let [first, w1, w2] = self.widths;
+        let branches = [&self.branch_1, &self.branch_2, &self.branch_3];
+        let others = branches.iter().filter_map(|convs| convs.last()).map(Conv3d::channels);
+        let mut volume = Concat::new(first + others.sum::<usize>());
+        let reduced = volume.put_first(&self.reduce, x, first)?;
+        let mut branch = |convs: &[Conv3d], x: Tensor| {
+            let Some((last, before)) = convs.split_last() else { return Ok::<_, Error>(()) };
+            Ok(volume.put(last, &chain(before, x)?)?)
+        };
+        branch(&self.branch_1, reduced.narrow(D::Minus1, 0, w1)?)?;
+        branch(&self.branch_2, reduced.narrow(D::Minus1, w1, w2)?)?;
+        branch(&self.branch_3, max_pool3d(x, [3; 3], [1; 3], &Padding3d::Same)?)?;
+        let y = volume.finish()?;
         match &self.gate {
             Some(gate) => gate.forward(&y),
             None => Ok(y),
@@ -408,8 +408,7 @@ impl Gate {
             gates.push(part.forward(&mean.narrow(1, start, *channels)?.contiguous()?)?);
             start += channels;
         }
-        let gates = sigmoid(&Tensor::cat(&gates, 1)?)?;
-        Ok(x.broadcast_mul(&gates.reshape((x.dims()[0], 1, 1, 1, start))?)?)
+        Ok(gate(x, &Tensor::cat(&gates, 1)?)?)
     }
 }
 

@@ -11,9 +11,9 @@ pub mod s3d_kinetics;
 pub mod s3d_milnce;
 mod transformer;
 
-pub use layers::Activation;
-pub(crate) use layers::{Linear, unit_rows};
+pub(crate) use layers::unit_rows;
 pub use pooling::Pooling;
+pub use squbed_tensor::Activation;
 
 use candle_core::{DType, Device, Tensor};
 

@@ -6,10 +6,10 @@
 //! 3-D convolution parted into space and time.
 
 use candle_core::{DType, Device, Tensor};
-use squbed_tensor::Padding3d;
+use squbed_tensor::{Linear, Padding3d};
 
 use super::{
-    Linear, VideoNetwork,
+    VideoNetwork,
     inception::{
         CLASSES, ClassHead, Design, FEATURES, KineticsOutput, Loader, PoolPadding, STEM, See, Trunk,
         UnitNames, read_torch,

@@ -5,10 +5,10 @@
 //! <https://github.com/antoine77340/S3D_HowTo100M>, whose weights are `s3d_howto100m.pth`.
 
 use candle_core::{D, DType, Device, Tensor};
-use squbed_tensor::Padding3d;
+use squbed_tensor::{Linear, Padding3d};
 
 use super::{
-    Linear, VideoNetwork,
+    VideoNetwork,
     inception::{
         Design, FEATURES, Folded, GateNames, Loader, PoolPadding, STEM, See, Trunk, UnitNames, global_mean,
         read_torch,

@@ -5,10 +5,9 @@
 //! bias on the attention scores, and in the names of their tensors.
 
 use candle_core::{DType, Device, Tensor};
-use candle_nn::ops::softmax_last_dim;
-use squbed_tensor::matmul;
+use squbed_tensor::{Activation, Linear, attention};
 
-use super::layers::{Activation, Branch, Linear, Norm};
+use super::layers::{Branch, Norm};
 use crate::error::Error;
 
 /// The least that is added to a score, and hides its position. Its exponential is 0 in every dtype, yet a score
@@ -122,34 +121,28 @@ impl Block {
     fn forward(&self, x: &Tensor, bias: Option<&Tensor>) -> Result<Tensor, Error> {
         match self.order {
             Order::NormFirst => {
-                let x = (x + self.attend(&self.attention_norm.forward(x)?, bias)?)?;
-                Ok((&x + self.feed(&self.inner_norm.forward(&x)?)?)?)
+                let x = self.attend(&self.attention_norm.forward(x)?, bias, x)?;
+                self.feed(&self.inner_norm.forward(&x)?, &x)
             }
             Order::NormLast => {
-                let x = self.attention_norm.forward(&(x + self.attend(x, bias)?)?)?;
-                self.inner_norm.forward(&(&x + self.feed(&x)?)?)
+                let x = self.attention_norm.forward(&self.attend(x, bias, x)?)?;
+                self.inner_norm.forward(&self.feed(&x, &x)?)
             }
         }
     }
 
-    fn feed(&self, x: &Tensor) -> Result<Tensor, Error> {
-        self.down.forward(&self.activation.forward(&self.up.forward(x)?)?)
+    /// The feed-forward part of `x`, added to `sum`.
+    fn feed(&self, x: &Tensor, sum: &Tensor) -> Result<Tensor, Error> {
+        let inner = self.activation.forward(&self.up.forward(x)?)?;
+        Ok(self.down.forward_add(&inner, sum)?)
     }
 
-    /// softmax(q·kᵀ/√d + bias)·v for each head, then their linear map.
-    fn attend(&self, x: &Tensor, bias: Option<&Tensor>) -> Result<Tensor, Error> {
+    /// The linear map of all heads' attention, added to `sum`.
+    fn attend(&self, x: &Tensor, bias: Option<&Tensor>, sum: &Tensor) -> Result<Tensor, Error> {
         let (b, l, h) = x.dims3()?;
-        let d = h / self.heads;
-        // [b, l, 3h] → [3, b, heads, l, d]
-        let qkv = self.qkv.forward(x)?.reshape((b, l, 3, self.heads, d))?.permute((2, 0, 3, 1, 4))?;
-        let [q, k, v] = [0, 1, 2].map(|i| qkv.get(i).and_then(|part| part.contiguous()));
-        let q = (q? / (d as f64).sqrt())?;
-        let mut scores = matmul(&q, &k?.t()?)?;
-        if let Some(bias) = bias {
-            scores = scores.broadcast_add(bias)?;
-        }
-        let mixed = matmul(&softmax_last_dim(&scores)?, &v?)?;
-        self.attended.forward(&mixed.transpose(1, 2)?.reshape((b, l, h))?)
+        let qkv = self.qkv.forward(x)?.reshape((b, l, 3, self.heads, h / self.heads))?;
+        let mixed = attention(&qkv, bias)?.reshape((b, l, h))?;
+        Ok(self.attended.forward_add(&mixed, sum)?)
     }
 }
 
@@ -170,6 +163,8 @@ pub(super) fn causal_bias(l: usize, device: &Device, dtype: DType) -> Result<Ten
 
 #[cfg(test)]
 mod tests {
+    use candle_nn::ops::softmax_last_dim;
+
     use super::*;
 
     #[test]

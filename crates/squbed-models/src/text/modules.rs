@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, path::Path};
 
 use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, de::DeserializeOwned};
+use squbed_tensor::Linear;
 
 use crate::{
-    arch::{Linear, Pooling, unit_rows},
+    arch::{Pooling, unit_rows},
     bare::Head,
     error::Error,
     store::{Content, Opened},

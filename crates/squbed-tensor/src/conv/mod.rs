@@ -18,7 +18,7 @@ pub(crate) use kernel::name as kernel_name;
 
 /// A convolution with its weights laid out for the device, an optional bias and an optional ReLU.
 ///
-/// On the CPU in f32 a kernel of ours runs; elsewhere sums of Candle's products do.
+/// On the CPU in f32 and on CUDA a kernel of ours runs; elsewhere sums of Candle's products do.
 #[derive(Clone, Debug)]
 pub struct Conv3d {
     weights: Weights,
@@ -34,6 +34,9 @@ pub struct Conv3d {
 enum Weights {
     /// For the kernel of the CPU, the bias with them.
     Packed(Arc<cpu::Packed>),
+    /// For the kernel of CUDA.
+    #[cfg(feature = "cuda")]
+    Cuda(Arc<crate::cuda::Packed>),
     /// For Candle's products.
     Plain { weight: Tensor, bias: Option<Tensor> },
 }
@@ -71,9 +74,14 @@ impl Conv3d {
             let bias = bias.map(|b| b.to_vec1::<f32>()).transpose()?.unwrap_or_else(|| vec![0.0; cout]);
             Weights::Packed(Arc::new(cpu::Packed::new(&numbers, bias, dims)))
         } else {
-            Weights::Plain { weight: weight.clone(), bias: bias.cloned() }
+            Weights::elsewhere(weight, bias, stride)?
         };
         Ok(Self { weights, dims, stride, padding: *padding, relu })
+    }
+
+    /// Channels that it makes.
+    pub fn channels(&self) -> usize {
+        self.dims[4]
     }
 
     /// `[b, t, h, w, cin]` to `[b, t′, h′, w′, cout]`.
@@ -83,6 +91,28 @@ impl Conv3d {
     /// Another number of axes or channels, a padded volume smaller than the kernel, or another device or dtype than
     /// that of the weights.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let axes = self.axes(x)?;
+        match &self.weights {
+            Weights::Packed(packed) => {
+                let op = CpuConv { packed: packed.clone(), batch: x.dims()[0], axes, relu: self.relu };
+                Ok(x.contiguous()?.apply_op1_no_bwd(&op)?)
+            }
+            #[cfg(feature = "cuda")]
+            Weights::Cuda(packed) => {
+                let [t, h, w] = axes.map(|a| a.out);
+                // SAFETY: the kernel writes all of it.
+                let y =
+                    unsafe { Tensor::empty((x.dims()[0], t, h, w, self.dims[4]), x.dtype(), x.device()) }?;
+                let target = crate::cuda::Target { volume: &y, channel: 0 };
+                packed.run(x, &axes, self.relu, self.dims[4], [&target; 2])?;
+                Ok(y)
+            }
+            Weights::Plain { weight, bias } => self.plain(x, &axes, weight, bias.as_ref()),
+        }
+    }
+
+    /// The axes of its windows on a volume, whose operations are counted here.
+    pub(crate) fn axes(&self, x: &Tensor) -> Result<[Axis; 3]> {
         let [kt, kh, kw, cin, _] = self.dims;
         let &[b, t, h, w, c] = x.dims() else { return Err(not_a_video("conv3d", x)) };
         if c != cin || b == 0 {
@@ -94,13 +124,20 @@ impl Conv3d {
         }
         let axes = self.padding.axes("conv3d", [t, h, w], [kt, kh, kw], self.stride)?;
         flop::add(b * axes.iter().map(|a| a.out).product::<usize>() * self.dims.iter().product::<usize>());
+        Ok(axes)
+    }
+
+    #[cfg(feature = "cuda")]
+    pub(crate) fn packed_for_cuda(&self) -> Option<&crate::cuda::Packed> {
         match &self.weights {
-            Weights::Packed(packed) => {
-                let op = CpuConv { packed: packed.clone(), batch: b, axes, relu: self.relu };
-                Ok(x.contiguous()?.apply_op1_no_bwd(&op)?)
-            }
-            Weights::Plain { weight, bias } => self.plain(x, &axes, weight, bias.as_ref()),
+            Weights::Cuda(packed) => Some(packed),
+            _ => None,
         }
+    }
+
+    #[cfg(feature = "cuda")]
+    pub(crate) fn relu(&self) -> bool {
+        self.relu
     }
 
     /// Plain Candle: one product for each tap of the kernel.
@@ -136,6 +173,20 @@ impl Conv3d {
             y = y.lt(0.0)?.where_cond(&y.zeros_like()?, &y)?;
         }
         Ok(y.reshape((b, axes[0].out, axes[1].out, axes[2].out, cout))?)
+    }
+}
+
+impl Weights {
+    /// Not on the CPU in f32.
+    #[cfg_attr(not(feature = "cuda"), expect(unused_variables, reason = "what CUDA's kernel packs for"))]
+    fn elsewhere(weight: &Tensor, bias: Option<&Tensor>, stride: [usize; 3]) -> Result<Self> {
+        #[cfg(feature = "cuda")]
+        if weight.device().is_cuda()
+            && let Some(packed) = crate::cuda::Packed::new(weight, bias, stride)?
+        {
+            return Ok(Self::Cuda(Arc::new(packed)));
+        }
+        Ok(Self::Plain { weight: weight.clone(), bias: bias.cloned() })
     }
 }
 

@@ -3,13 +3,11 @@
 use std::path::Path;
 
 use serde::Deserialize;
+use squbed_tensor::Activation;
 
 use super::{Eos, Layout};
 use crate::{
-    arch::{
-        layers::Activation,
-        transformer::{Order, Size},
-    },
+    arch::transformer::{Order, Size},
     error::Error,
 };
 

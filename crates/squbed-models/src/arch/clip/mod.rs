@@ -7,19 +7,21 @@
 mod config;
 
 use candle_core::{DType, Device, Tensor};
-use squbed_tensor::{Conv3d, Padding3d};
+use squbed_tensor::{Conv3d, Linear, Padding3d};
 
 pub use config::ClipConfig;
 
 use super::{
     bert::token_ids,
-    layers::{Branch, Linear, Norm},
+    layers::{Branch, Norm},
     transformer::{Names, Qkv, Transformer, causal_bias, padding_bias},
 };
 use crate::{error::Error, weights::Weights};
 
-/// Images that pass through the network at once; one takes up to 30 MB in the largest.
-const IMAGES: usize = 16;
+/// Images that pass through the network at once; one takes up to 30 MB in the largest. A GPU wants more at a time.
+fn at_once(device: &Device) -> usize {
+    if device.is_cpu() { 16 } else { 256 }
+}
 
 /// Names and shapes of a checkpoint's tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +84,7 @@ impl Layout {
                 branch.tensor(name, &[from, to])?.t()?
             }
         };
-        Linear::new(&weight, None)
+        Ok(Linear::new(&weight, None)?)
     }
 }
 
@@ -334,7 +336,8 @@ impl VisionTower {
             }
         }
         let b = images.dim(0)?;
-        let parts = (0..b).step_by(IMAGES).map(|at| self.part(&images.narrow(0, at, IMAGES.min(b - at))?));
+        let most = at_once(self.class.device());
+        let parts = (0..b).step_by(most).map(|at| self.part(&images.narrow(0, at, most.min(b - at))?));
         Ok(Tensor::cat(&parts.collect::<Result<Vec<_>, Error>>()?, 0)?)
     }
 

@@ -1,0 +1,79 @@
+//! Linear maps.
+
+use candle_core::{D, Tensor};
+
+use crate::{Conv3d, Padding3d, error::Result};
+
+/// `x · weightᵀ + bias`, with its weights laid out for the device.
+#[derive(Clone, Debug)]
+pub struct Linear(Kind);
+
+#[derive(Clone, Debug)]
+enum Kind {
+    /// A convolution whose kernel is one position.
+    Position(Conv3d),
+    #[cfg(feature = "cuda")]
+    /// cuBLASLt's.
+    Matrix(crate::cuda::Matrix),
+}
+
+impl Linear {
+    /// `weight` is `[output, input]`, as most checkpoints have it, `bias` `[output]`.
+    ///
+    /// # Errors
+    ///
+    /// Shapes that do not fit.
+    pub fn new(weight: &Tensor, bias: Option<&Tensor>) -> Result<Self> {
+        let (output, input) = weight.dims2()?;
+        #[cfg(feature = "cuda")]
+        if weight.device().is_cuda()
+            && let Some(matrix) = crate::cuda::Matrix::new(weight, bias)?
+        {
+            return Ok(Self(Kind::Matrix(matrix)));
+        }
+        let kernel = weight.t()?.contiguous()?.reshape((1, 1, 1, input, output))?;
+        Ok(Self(Kind::Position(Conv3d::new(&kernel, bias, [1; 3], &Padding3d::Valid, false)?)))
+    }
+
+    /// Of the last axis, `[.., input]` to `[.., output]`.
+    ///
+    /// # Errors
+    ///
+    /// A last axis other than `input`.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.map(x, None)
+    }
+
+    /// [`forward`](Self::forward), and `added` `[.., output]` to it.
+    ///
+    /// # Errors
+    ///
+    /// Shapes that do not fit.
+    pub fn forward_add(&self, x: &Tensor, added: &Tensor) -> Result<Tensor> {
+        self.map(x, Some(added))
+    }
+
+    fn map(&self, x: &Tensor, added: Option<&Tensor>) -> Result<Tensor> {
+        match &self.0 {
+            Kind::Position(conv) => {
+                let mut dims = x.dims().to_vec();
+                let width = dims.pop().unwrap_or(0);
+                // One row of positions for the whole batch.
+                let rows = x.reshape((1, 1, 1, dims.iter().product::<usize>(), width))?;
+                let y = conv.forward(&rows)?;
+                dims.push(y.dim(D::Minus1)?);
+                let y = y.reshape(dims)?;
+                Ok(match added {
+                    Some(added) => (y + added)?,
+                    None => y,
+                })
+            }
+            #[cfg(feature = "cuda")]
+            Kind::Matrix(matrix) => {
+                let y = matrix.forward(x, added)?;
+                crate::flop::add(y.elem_count() * x.dim(D::Minus1)?);
+                Ok(y)
+            }
+        }
+    }
+}
