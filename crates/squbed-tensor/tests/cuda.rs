@@ -164,7 +164,8 @@ fn pools_are_the_cpu_s() {
             1 => Padding3d::Valid,
             _ => Padding3d::Explicit(kernel.map(|k| (numbers.below(k), numbers.below(k)))),
         };
-        let x = numbers.tensor(&[1 + numbers.below(3), size[0], size[1], size[2], c], 1.0);
+        let b = 1 + numbers.below(3);
+        let x = numbers.tensor(&[b, size[0], size[1], size[2], c], 1.0);
         for (dtype, tolerance) in DTYPES {
             let (here, there) = (rounded(&x, dtype), there(&x, dtype));
             let what = format!("{case}: {dtype:?} {kernel:?} {stride:?} {size:?} {c} {padding:?}");

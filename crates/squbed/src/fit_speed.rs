@@ -74,12 +74,12 @@ impl FitSpeed {
         let fit = || -> Result<()> {
             statistics
                 .par_iter()
-                .try_for_each(|s| fit_one(s, Estimator::default(), f32::EPSILON.into()).map(|_| ()))
+                .try_for_each(|s| fit_one(s, Estimator::Exact, f32::EPSILON.into()).map(|_| ()))
         };
         let entropies_s = middle(fit)?;
         let copy = || -> Result<()> {
             x.copy().map_err(tensor)?;
-            synchronize()
+            Ok(synchronize()?)
         };
         copy()?;
         let copy_s = middle(copy)?;
