@@ -35,8 +35,20 @@ fn cuda(ordinal: usize) -> Result<Device> {
     let fail = |source: candle_core::Error| Error::Device { device: device.clone(), source: source.into() };
     let found = Device::new_cuda(ordinal).map_err(fail)?;
     #[cfg(feature = "cuda")]
-    keep_memory(ordinal);
+    {
+        keep_memory(ordinal);
+        whole_precision();
+    }
     Ok(found)
+}
+
+/// Products in the arithmetic of their numbers: f32 without the shortened one of tensor cores (TF32), half precision
+/// summed in f32.
+#[cfg(feature = "cuda")]
+fn whole_precision() {
+    candle_core::cuda::set_gemm_reduced_precision_f32(false);
+    candle_core::cuda::set_gemm_reduced_precision_f16(false);
+    candle_core::cuda::set_gemm_reduced_precision_bf16(false);
 }
 
 /// Lets the device's pool keep memory that was given back, where by default it returns it to the system at every

@@ -101,11 +101,15 @@ fn s3d(sources: &Sources, architecture: Architecture, name: &str) -> Result<Run,
             for (head, what, _) in heads(architecture) {
                 let what = format!("{id}.{what}");
                 let actual = network.forward_tensor(&input, *head)?;
-                outputs.push(Output::new(&what, Kind::S3d, &actual, named(&expected, &what)?)?);
+                outputs.push(Output::new(&what, kind(architecture), &actual, named(&expected, &what)?)?);
             }
         }
         Ok(outputs)
     }))
+}
+
+fn kind(architecture: Architecture) -> Kind {
+    if architecture == Architecture::S3dMilnce { Kind::GatedS3d } else { Kind::S3d }
 }
 
 fn odd_sizes(sources: &Sources, architecture: Architecture, of: &'static str) -> Result<Run, BoxError> {
@@ -124,7 +128,7 @@ fn odd_sizes(sources: &Sources, architecture: Architecture, of: &'static str) ->
                 let reference = named(&expected, &format!("{of}.{}.{what}", case["input_seed"]))?;
                 outputs.push(Output::new(
                     &format!("{} {what}", case["shape"]),
-                    Kind::S3d,
+                    kind(architecture),
                     &actual,
                     reference,
                 )?);
