@@ -34,12 +34,13 @@ pub fn group_statistics(x: &Tensor) -> Result<Vec<GroupStatistics>> {
     if x.device().is_cuda()
         && let Some(sums) = crate::cuda::group_sums(x)?
     {
-        // A group that holds a row without direction is looked at again, for the row.
-        if let Some(group) = sums.iter().position(|sums| sums.iter().any(|sum| sum.is_nan())) {
-            let rows = x.get(group)?.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.flatten_all()?;
-            single(group, &rows.to_vec1()?, d)?;
-        }
-        return Ok(sums.iter().map(|&[square, scatter]| reduce(m, d, square, scatter)).collect());
+        let statistics = |(group, &[square, scatter, bad, norm]): (usize, &[f64; 4])| {
+            if bad >= 0.0 {
+                return Err(Error::NoDirection { group, row: bad as usize, norm });
+            }
+            Ok(reduce(m, d, square, scatter))
+        };
+        return sums.iter().enumerate().map(statistics).collect();
     }
     if !x.device().is_cpu() {
         // Metal has no f64.

@@ -5,11 +5,12 @@ use candle_core::{
     cuda_backend::cudarc::driver::{LaunchConfig, PushKernelArg},
 };
 
-use super::{Module, address, in_pieces, suffix, wrap};
+use super::{Module, address, suffix, wrap};
 use crate::error::Result;
 
-/// Of each group of `[g, m, d]`: ‖ȳ‖² and the scatter, NaN where a row has no direction; none where no kernel takes `x`.
-pub(crate) fn group_sums(x: &Tensor) -> Result<Option<Vec<[f64; 2]>>> {
+/// Of each group of `[g, m, d]`: ‖ȳ‖², the scatter, the first row without direction (or −1), its length; none where no
+/// kernel takes `x`.
+pub(crate) fn group_sums(x: &Tensor) -> Result<Option<Vec<[f64; 4]>>> {
     /// Rows whose lengths fit into the shared memory of every device.
     const MOST: usize = 4096;
     let (g, m, d) = x.dims3()?;
@@ -20,12 +21,12 @@ pub(crate) fn group_sums(x: &Tensor) -> Result<Option<Vec<[f64; 2]>>> {
     };
     let x = x.contiguous()?;
     // SAFETY: the kernel writes all of it.
-    let sums = unsafe { Tensor::empty((g, 2), DType::F64, x.device()) }?;
+    let sums = unsafe { Tensor::empty((g, 4), DType::F64, x.device()) }?;
     let function = Module::Groups.function(x.device().as_cuda_device()?, &format!("group_sums_{suffix}"))?;
     let (from, to) = (address(&x)?, address(&sums)?);
-    let numbers = [m as i32, d as i32, i32::from(in_pieces(&x, d)?)];
+    let numbers = [m as i32, d as i32];
     let mut call = function.builder();
-    call.arg(&from).arg(&to).arg(&numbers[0]).arg(&numbers[1]).arg(&numbers[2]);
+    call.arg(&from).arg(&to).arg(&numbers[0]).arg(&numbers[1]);
     let config = LaunchConfig {
         grid_dim: (g as u32, 1, 1),
         block_dim: (128, 1, 1),
