@@ -14,10 +14,11 @@ pub struct Correlation {
     /// Kendall's τ-b; NaN (`null`) where it is undefined.
     #[serde(with = "float")]
     pub tau: f64,
-    /// Two-sided p, exact where there are no ties and few tasks.
+    /// Two-sided p: of few tasks exact, or with ties by permutation, which holds with ties as well; asymptotic of many.
     #[serde(with = "float")]
     pub p: f64,
-    /// `exact` or `asymptotic`; `none` where τ is undefined.
+    /// How: `exact`, `exact, all 5040 pairings`, `permutation, 9999 random pairings`, `asymptotic`; `none` where τ is
+    /// undefined.
     pub p_method: String,
     /// Lower end of the 95 % interval; NaN (`null`) where there is none.
     #[serde(with = "float")]
@@ -103,21 +104,55 @@ pub fn correlate(x: &[f64], y: &[f64], resampling: Resampling) -> Result<Correla
         let why = format!("{n} task(s) are too few to correlate, at least 2 are needed");
         return Ok(Correlation::undefined(n, why));
     }
-    let kendall = squbed_stats::kendall(x, y, Alternative::TwoSided, KendallMethod::Auto)?;
-    if kendall.tau.is_nan() {
+    let tested = Tested::of(x, y, Alternative::TwoSided, resampling.seed)?;
+    if tested.tau.is_nan() {
         return Ok(Correlation::undefined(n, CONSTANT.to_owned()));
     }
     let (ci_low, ci_high, ci_method) = interval(x, y, resampling)?;
     Ok(Correlation {
-        n: kendall.n,
-        tau: kendall.tau,
-        p: kendall.p,
-        p_method: kendall.method.to_string(),
+        n,
+        tau: tested.tau,
+        p: tested.p,
+        p_method: tested.method,
         ci_low,
         ci_high,
         ci_method,
         undefined: None,
     })
+}
+
+/// Most tasks of which all pairings are looked at: 8! are 40,320.
+const MOST_ENUMERATED: usize = 8;
+
+/// Pairings of a permutation test of more tasks; its least p is 1/10,000.
+const RANDOM_PAIRINGS: usize = 9_999;
+
+/// τ-b with one p.
+struct Tested {
+    tau: f64,
+    p: f64,
+    method: String,
+}
+
+impl Tested {
+    /// The exact distribution knows no ties, and of few tasks the asymptotic one is none: there the permutation test is
+    /// made, valid with ties.
+    fn of(x: &[f64], y: &[f64], side: Alternative, seed: u64) -> Result<Self> {
+        let kendall = squbed_stats::kendall(x, y, side, KendallMethod::Auto)?;
+        let tau = kendall.tau;
+        let tied_and_few = kendall.method == KendallMethod::Asymptotic && x.len() <= squbed_stats::MOST_EXACT;
+        if tau.is_nan() || !tied_and_few {
+            return Ok(Self { tau, p: kendall.p, method: kendall.method.to_string() });
+        }
+        let most = if x.len() <= MOST_ENUMERATED { (1..=x.len()).product() } else { RANDOM_PAIRINGS };
+        let test = squbed_stats::permutation_kendall(x, y, side, most, seed)?;
+        let method = if test.exact {
+            format!("exact, all {} pairings", test.pairings)
+        } else {
+            format!("permutation, {} random pairings", test.pairings)
+        };
+        Ok(Self { tau, p: test.p, method })
+    }
 }
 
 /// Kendall's partial τ of x and y given z, two-sided, with its interval; as [`correlate`] else.
@@ -155,12 +190,12 @@ pub fn correlate_given(x: &[f64], y: &[f64], z: &[f64], resampling: Resampling) 
     })
 }
 
-/// The one-sided p of τ-b: against a negative and against a positive correlation; NaN where τ is undefined.
-pub(super) fn one_sided(x: &[f64], y: &[f64]) -> Result<(f64, f64)> {
+/// The one-sided p of τ-b, made as the two-sided one: against a negative and against a positive correlation; NaN where τ is undefined.
+pub(super) fn one_sided(x: &[f64], y: &[f64], seed: u64) -> Result<(f64, f64)> {
     if x.len() < 2 {
         return Ok((f64::NAN, f64::NAN));
     }
-    let p = |side| Ok::<_, crate::Error>(squbed_stats::kendall(x, y, side, KendallMethod::Auto)?.p);
+    let p = |side| Ok::<_, crate::Error>(Tested::of(x, y, side, seed)?.p);
     Ok((p(Alternative::Less)?, p(Alternative::Greater)?))
 }
 

@@ -1,11 +1,12 @@
 //! Does uncertainty predict accuracy, and does it follow the truth where the truth is known?
 //!
 //! [`calibrate()`] correlates one set of estimates with truth and accuracy; [`claim`] tests the paper's claim, figure by
-//! figure, for every accuracy; [`decision`] says what the uncertainty is good for; [`folder`] does all of it for a results'
+//! figure, for every accuracy; [`confounders`] looks for what else may stand behind it; [`decision`] says what the uncertainty is good for; [`folder`] does all of it for a results'
 //! folder.
 
 mod accuracies;
 pub mod claim;
+pub mod confounders;
 mod correlation;
 pub mod decision;
 mod error;
