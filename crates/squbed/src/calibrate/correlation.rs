@@ -76,7 +76,11 @@ pub const LEVEL: f64 = 0.95;
 /// of their τ's are no interval.
 pub const LEAST_RESAMPLED: usize = 5;
 
-/// The percentile-bootstrap interval of τ-b over rows, and how it was made; both ends are NaN, and the
+/// Most rows that are resampled. The percentiles of more are those of the normal distribution, whose width the jackknife
+/// finds in O(n log n): at 10,000 tasks in milliseconds instead of seconds for each τ.
+pub const MOST_RESAMPLED: usize = 2000;
+
+/// The percentile-bootstrap interval of τ-b over rows, of more than [`MOST_RESAMPLED`] the jackknife's, and how it was made; both ends are NaN, and the
 /// reason stands in its place, where there are fewer than [`LEAST_RESAMPLED`] rows or a column is constant.
 pub fn interval(x: &[f64], y: &[f64], resampling: Resampling) -> Result<(f64, f64, String)> {
     let none = |why: String| Ok((f64::NAN, f64::NAN, format!("none: {why}")));
@@ -86,7 +90,11 @@ pub fn interval(x: &[f64], y: &[f64], resampling: Resampling) -> Result<(f64, f6
     if squbed_stats::tau_b(x, y).is_nan() {
         return none(CONSTANT.to_owned());
     }
-    let i = squbed_stats::bootstrap_kendall(x, y, LEVEL, resampling.resamples, resampling.seed)?;
+    let i = if x.len() > MOST_RESAMPLED {
+        squbed_stats::jackknife_kendall(x, y, LEVEL)?
+    } else {
+        squbed_stats::bootstrap_kendall(x, y, LEVEL, resampling.resamples, resampling.seed)?
+    };
     // As for a perfect τ, which every resample repeats.
     if i.high - i.low < 1e-9 {
         return none("all resamples have the same τ, so that they show no spread".to_owned());
@@ -170,7 +178,10 @@ pub fn correlate_given(x: &[f64], y: &[f64], z: &[f64], resampling: Resampling) 
             "all values of one side are the same, or what is held fixed ranks the tasks as one side does";
         return Ok(Correlation::undefined(n, why.to_owned()));
     }
-    let (ci_low, ci_high, ci_method) = if n < LEAST_RESAMPLED {
+    let (ci_low, ci_high, ci_method) = if n > MOST_RESAMPLED {
+        let interval = squbed_stats::jackknife_partial_kendall(x, y, z, LEVEL)?;
+        (interval.low, interval.high, resampled(&interval, n))
+    } else if n < LEAST_RESAMPLED {
         (f64::NAN, f64::NAN, too_few_to_resample(n))
     } else {
         let Resampling { resamples, seed } = resampling;
@@ -214,5 +225,9 @@ fn too_few_to_resample(rows: usize) -> String {
 
 // Resamples that are constant in a column have no τ and are left out; their number differs from pair to pair.
 fn resampled(interval: &squbed_stats::Interval, resamples: usize) -> String {
-    format!("{}, {resamples} resamples, {} %", interval.method, interval.level * 100.0)
+    let level = interval.level * 100.0;
+    if interval.method == "jackknife" {
+        return format!("jackknife over tasks, {level} %");
+    }
+    format!("{}, {resamples} resamples, {level} %", interval.method)
 }
