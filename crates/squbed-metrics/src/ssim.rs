@@ -39,12 +39,13 @@ pub fn ssim(a: &Image, b: &Image) -> Result<f64> {
             filter(&values, width, height, &window)
         };
         let (mean_x, mean_y) = (filtered(|x, _| x), filtered(|_, y| y));
-        let (xx, yy, xy) = (filtered(|x, _| x * x), filtered(|_, y| y * y), filtered(|x, y| x * y));
+        // Only the sum of both variances is asked for.
+        let (squares, xy) = (filtered(|x, y| x * x + y * y), filtered(|x, y| x * y));
         let at = |i: usize| {
             let (mx, my) = (mean_x[i], mean_y[i]);
-            let (vx, vy, vxy) = (xx[i] - mx * mx, yy[i] - my * my, xy[i] - mx * my);
+            let (v, vxy) = (squares[i] - mx * mx - my * my, xy[i] - mx * my);
             // Eq. 13.
-            ((2.0 * mx * my + c1) * (2.0 * vxy + c2)) / ((mx * mx + my * my + c1) * (vx + vy + c2))
+            ((2.0 * mx * my + c1) * (2.0 * vxy + c2)) / ((mx * mx + my * my + c1) * (v + c2))
         };
         (0..mean_x.len()).map(at).sum::<f64>() / mean_x.len() as f64
     };
@@ -65,16 +66,33 @@ fn window() -> [f64; WINDOW] {
 /// The weighted mean of every window that lies whole in a plane `[height, width]`.
 fn filter(plane: &[f64], width: usize, height: usize, window: &[f64; WINDOW]) -> Vec<f64> {
     let (w, h) = (width + 1 - WINDOW, height + 1 - WINDOW);
-    // Whole rows times one weight, shifted and added, which compilers turn into vector instructions.
-    let add =
-        |out: &mut [f64], row: &[f64], k: f64| out.iter_mut().zip(row).for_each(|(out, x)| *out += x * k);
     let mut rows = vec![0.0; w * height];
-    for (out, row) in rows.chunks_exact_mut(w).zip(plane.chunks_exact(width)) {
-        window.iter().enumerate().for_each(|(shift, k)| add(out, &row[shift..], *k));
+    for (row, out) in plane.chunks_exact(width).zip(rows.chunks_exact_mut(w)) {
+        weigh(row, 1, window, out);
     }
     let mut out = vec![0.0; w * h];
     for (y, out) in out.chunks_exact_mut(w).enumerate() {
-        rows[y * w..].chunks_exact(w).zip(window).for_each(|(row, k)| add(out, row, *k));
+        weigh(&rows[y * w..], w, window, out);
     }
     out
+}
+
+/// Sums that are made side by side, so that they stay in registers and each weight meets a vector.
+const LANES: usize = 8;
+
+/// `out[i] = Σₖ window[k] · x[i + k · stride]`, in the order of k.
+fn weigh(x: &[f64], stride: usize, window: &[f64; WINDOW], out: &mut [f64]) {
+    let whole = out.len() / LANES * LANES;
+    let (lanes, rest) = out.split_at_mut(whole);
+    for (i, out) in lanes.chunks_exact_mut(LANES).enumerate() {
+        let mut sums = [0.0; LANES];
+        for (k, weight) in window.iter().enumerate() {
+            let x = &x[i * LANES + k * stride..][..LANES];
+            sums.iter_mut().zip(x).for_each(|(sum, x)| *sum += x * weight);
+        }
+        out.copy_from_slice(&sums);
+    }
+    for (i, out) in rest.iter_mut().enumerate() {
+        *out = window.iter().enumerate().map(|(k, weight)| x[whole + i + k * stride] * weight).sum();
+    }
 }

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    ClaimCurves, Correlation, Curves, Forest, ForestBar, ForestGroup, Method, Plot, Point, Quantity,
-    ReportData, Scatter, TaskReport,
+    ClaimCurves, ClaimScatter, Correlation, Curves, Forest, ForestBar, ForestGroup, Method, Plot, Point,
+    Quantity, ReportData, Scatter, TaskReport,
     format::{interval, tau},
-    names::{CONFIDENTLY_WRONG, FOREST, Names, curves_name, scatter_name},
+    names::{CONFIDENTLY_WRONG, FOREST, Names, curves_name, figure_name, scatter_name},
 };
 
 /// Every plot of a report: the forest of all correlations first, if there is one, the curves of the claim, then the
-/// scatter plots of each method and each baseline in their order.
+/// scatter plots of each method and each baseline in their order, then those of the claim.
 pub fn plots(data: &ReportData) -> Vec<Plot> {
     forest(data)
         .map(Plot::Forest)
@@ -19,7 +19,17 @@ pub fn plots(data: &ReportData) -> Vec<Plot> {
         .chain(
             (0..data.methods.len() + data.baselines.len()).flat_map(|i| scatters(data, i)).map(Plot::Scatter),
         )
+        .chain(claim_scatters(data).into_iter().map(Plot::Scatter))
         .collect()
+}
+
+/// The scatter plots of the claim, named.
+pub(crate) fn claim_scatters(data: &ReportData) -> Vec<Scatter> {
+    let named = |(i, of): (usize, &ClaimScatter)| Scatter {
+        name: figure_name(i, of.figure, &of.scatter.title),
+        ..of.scatter.clone()
+    };
+    data.claim.scatters.iter().enumerate().map(named).collect()
 }
 
 /// The curves of the claim, named.

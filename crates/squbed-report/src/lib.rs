@@ -7,6 +7,7 @@
 //! ```text
 //! DIR/report.html             loads nothing: pictures, plots, style and its one script are inside
 //! DIR/plots/<name>.svg, .png  the plots of the page, for a paper or slides; those of an earlier report go
+//! DIR/tables/<name>.csv       the tables of the page with every digit, for other programs
 //! ```
 //!
 //! The page treats every text as untrusted: prompts are escaped, and a content security policy lets no other
@@ -21,13 +22,14 @@ mod image;
 mod names;
 mod page;
 mod plot;
+mod tables;
 mod view;
 mod write;
 
 pub use data::{
-    AccuracyMetric, Bound, Claim, ClaimCurves, ClaimTest, Contribution, Correlation, Estimate, Failure,
-    Floor, Image, LatentReport, Method, MethodOption, NotRun, Note, Origin, Outcome, Quantity, Range,
-    ReportData, RiskCoverage, Run, SeedRow, SeedTable, Step, TaskReport, Truth, Verdict,
+    AccuracyMetric, Bound, Claim, ClaimCurves, ClaimScatter, ClaimTest, Contribution, Correlation, Estimate,
+    Failure, Floor, Image, LatentReport, Method, MethodOption, NotRun, Note, Origin, Outcome, Quantity,
+    Range, ReportData, RiskCoverage, Run, SeedRow, SeedTable, Step, TaskReport, Truth, Verdict,
 };
 pub use error::Error;
 pub use figures::plots;
@@ -36,4 +38,5 @@ pub use page::render;
 pub use plot::{
     Curve, CurvePoint, Curves, Forest, ForestBar, ForestGroup, Plot, Point, Scatter, plot_png, plot_svg,
 };
+pub use tables::{Table, tables};
 pub use write::{Written, write};

@@ -96,13 +96,22 @@ pub(crate) fn curves_name(place: usize, title: &str, subtitle: &str) -> String {
     format!("{CURVES}{}-{}-{}", place + 1, format::slug(title), format::slug(subtitle)).replace("--", "-")
 }
 
+/// The name of a scatter plot of a figure of the paper.
+pub(crate) fn figure_name(place: usize, figure: u8, title: &str) -> String {
+    format!("{FIGURES}{}-{figure}-{}", place + 1, format::slug(title)).trim_end_matches('-').to_owned()
+}
+
+/// Begins the name of a scatter plot of the claim: the plot's place and its figure come next.
+const FIGURES: &str = "figure-";
+
 /// Begins the name of a plot of the claim's curves.
 const CURVES: &str = "claim-";
 
-/// Whether a plot of some report has this name: its forest's, or one that [`scatter_name`] or [`curves_name`] gives.
+/// Whether a plot of some report has this name: its forest's, or one that [`scatter_name`], [`figure_name`] or
+/// [`curves_name`] gives.
 pub(crate) fn is_plot_name(name: &str) -> bool {
     use Quantity::{Aleatoric, Epistemic, TotalRankSum, TotalSum, TotalZSum, TrueAleatoric, TrueEpistemic};
-    if let Some(rest) = name.strip_prefix(CURVES) {
+    if let Some(rest) = name.strip_prefix(CURVES).or_else(|| name.strip_prefix(FIGURES)) {
         return rest.split_once('-').is_some_and(|(place, _)| place.parse::<usize>().is_ok());
     }
     let Some((place, rest)) = name.split_once('-') else { return name == FOREST };

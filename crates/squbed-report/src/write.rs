@@ -5,7 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Error, ReportData, names::is_plot_name, plot_png, plot_svg, plots, render};
+use crate::{
+    Error, ReportData,
+    names::is_plot_name,
+    plot_png, plot_svg, plots, render,
+    tables::{TABLES, tables},
+};
 
 /// Pixels of a PNG a unit of its SVG.
 const SCALE: f32 = 2.0;
@@ -17,12 +22,14 @@ pub struct Written {
     pub report: PathBuf,
     /// The plots, each as SVG and as PNG.
     pub plots: Vec<PathBuf>,
+    /// The tables, each as CSV.
+    pub tables: Vec<PathBuf>,
 }
 
-/// Writes `report.html` and `plots/*.svg`, `plots/*.png` into `dir`, which is made where it is missing.
+/// Writes `report.html`, `plots/*.svg`, `plots/*.png` and `tables/*.csv` into `dir`, which is made where it is missing.
 ///
 /// Each file appears whole or not at all; the page, which tells that a report is there, comes after its
-/// plots. Plots of an earlier report that this one does not have are removed then; files of any other name
+/// plots and tables. Plots and tables of an earlier report that this one does not have are removed then; files of any other name
 /// are left alone. `drawn` is called after each of the [`plots`].
 ///
 /// # Errors
@@ -37,28 +44,46 @@ pub fn write(data: &ReportData, dir: &Path, drawn: &dyn Fn()) -> Result<Written,
         files.push((format!("{}.png", plot.name()), plot_png(&plot, SCALE)?));
         drawn();
     }
-    let folder = dir.join("plots");
-    fs::create_dir_all(&folder).map_err(|source| Error::Write { path: folder.clone(), source })?;
+    let tables =
+        tables(data).into_iter().map(|table| (format!("{}.csv", table.name), table.csv().into_bytes()));
+    let tables: Vec<(String, Vec<u8>)> = tables.collect();
+    let plots = write_all(&dir.join("plots"), files)?;
+    let tables = write_all(&dir.join("tables"), tables)?;
+    let report = dir.join("report.html");
+    write_whole(&report, page.as_bytes())?;
+    remove_stale(&dir.join("plots"), &plots, &|path| {
+        path.extension().is_some_and(|end| end == "svg" || end == "png")
+            && stem(path).is_some_and(is_plot_name)
+    })?;
+    remove_stale(&dir.join("tables"), &tables, &|path| {
+        path.extension().is_some_and(|end| end == "csv")
+            && stem(path).is_some_and(|name| TABLES.contains(&name))
+    })?;
+    Ok(Written { report, plots, tables })
+}
+
+/// Writes files into a folder, which is made where it is missing.
+fn write_all(folder: &Path, files: Vec<(String, Vec<u8>)>) -> Result<Vec<PathBuf>, Error> {
+    fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.to_owned(), source })?;
     let mut written = Vec::new();
     for (name, bytes) in files {
         let path = folder.join(name);
         write_whole(&path, &bytes)?;
         written.push(path);
     }
-    let report = dir.join("report.html");
-    write_whole(&report, page.as_bytes())?;
-    remove_stale(&folder, &written)?;
-    Ok(Written { report, plots: written })
+    Ok(written)
 }
 
-/// Removes what has a plot's name and is not among those written.
-fn remove_stale(folder: &Path, written: &[PathBuf]) -> Result<(), Error> {
+fn stem(path: &Path) -> Option<&str> {
+    path.file_stem()?.to_str()
+}
+
+/// Removes what is of a report by its name and is not among what was written.
+fn remove_stale(folder: &Path, written: &[PathBuf], ours: &dyn Fn(&Path) -> bool) -> Result<(), Error> {
     let read = |source| Error::Write { path: folder.to_owned(), source };
     for entry in fs::read_dir(folder).map_err(read)? {
         let path = entry.map_err(read)?.path();
-        let kind = path.extension().is_some_and(|end| end == "svg" || end == "png");
-        let plot = path.file_stem().and_then(|stem| stem.to_str()).is_some_and(is_plot_name);
-        if kind && plot && !written.contains(&path) {
+        if ours(&path) && !written.contains(&path) {
             fs::remove_file(&path).map_err(|source| Error::Write { path, source })?;
         }
     }

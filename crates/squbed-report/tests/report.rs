@@ -322,7 +322,7 @@ fn points_carry_their_tasks() {
     let data = sample(24, 7);
     let plots = plots(&data);
     // The forest, two of the claim, nine pairs for each preset, three for each baseline.
-    assert_eq!(plots.len(), 1 + 2 + 2 * 9 + 2 * 3);
+    assert_eq!(plots.len(), 1 + 3 + 2 + 2 * 9 + 2 * 3);
     let svg = plot_svg(&plots[3]);
     let document = Document::parse(&svg).unwrap();
     let titles: Vec<String> = elements(&document, "title").into_iter().map(text).collect();
@@ -351,7 +351,8 @@ fn files_are_whole_and_none_is_left_over() {
         names.sort();
         names
     };
-    assert_eq!(listed(into.clone()), ["plots", "report.html"]);
+    assert_eq!(listed(into.clone()), ["plots", "report.html", "tables"]);
+    assert_eq!(listed(into.join("tables")).len(), first.tables.len());
     assert_eq!(listed(into.join("plots")).len(), first.plots.len());
     assert!(listed(into.join("plots")).iter().all(|n| n.ends_with(".svg") || n.ends_with(".png")));
 }
@@ -370,7 +371,7 @@ fn a_folder_that_cannot_be_is_named() {
     assert!(
         matches!(write(&sample(3, 8), &taken, &|| ()), Err(Error::Write { path, .. }) if path.ends_with("report.html"))
     );
-    assert_eq!(fs::read_dir(&taken).unwrap().count(), 2);
+    assert_eq!(fs::read_dir(&taken).unwrap().count(), 3);
 }
 
 #[test]
@@ -504,7 +505,7 @@ fn a_report_without_truth_has_the_plots_that_it_can_have() {
     data.seeds.clear();
     let page = render(&data).unwrap();
     assert!(!parse(&page).descendants().any(|n| n.has_tag_name("th") && text(n) == "truth"));
-    assert_eq!(plots(&data).len(), 1 + 2 + 2 * 5 + 2);
+    assert_eq!(plots(&data).len(), 1 + 3 + 2 + 2 * 5 + 2);
 }
 
 #[test]
@@ -527,12 +528,17 @@ fn the_claim_stands_figure_by_figure_with_its_corrections() {
         "squbed models fetch lpips-alex",
         "84 %",
         "60 %",
+        "p by permutation",
+        "0.012",
+        "the prompt’s words held fixed",
+        "accept tasks up to a total of",
+        "1 of 24 tasks have an infinite accuracy",
     ] {
         assert!(said.contains(want), "{want} is not in {said}");
     }
     assert_eq!(
         section.descendants().filter(|n| n.has_tag_name(("http://www.w3.org/2000/svg", "svg"))).count(),
-        2
+        2 + 3
     );
     // In full, with brackets as text, and nothing of it where there is nothing.
     assert!(page.contains("invented encoder &lt;with brackets&gt;"));

@@ -271,7 +271,7 @@ fn merge_counting_inversions(values: &mut [u32], middle: usize, left: &mut Vec<u
 }
 
 /// Most rows whose p is exact at any number of discordant pairs, where there are no ties.
-pub(crate) const MOST_EXACT: usize = 33;
+pub const MOST_EXACT: usize = 33;
 
 /// Steps that the exact distribution may take; seconds.
 const MOST_STEPS: u64 = 2_000_000_000;

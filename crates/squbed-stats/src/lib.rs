@@ -26,8 +26,8 @@ pub use bootstrap::{Interval, bootstrap, bootstrap_kendall, bootstrap_partial_ke
 pub use conformal::{ConformalThreshold, conformal_threshold};
 pub use error::Error;
 pub use holm::holm;
-pub use jackknife::jackknife_kendall;
-pub use kendall::{Kendall, KendallMethod, kendall, tau_b};
+pub use jackknife::{jackknife_kendall, jackknife_partial_kendall};
+pub use kendall::{Kendall, KendallMethod, MOST_EXACT, kendall, tau_b};
 pub use linear::{LinearCorrelation, pearson, spearman};
 pub use partial::{PartialKendall, partial_kendall};
 pub use permutation::{PermutationTest, permutation_kendall};

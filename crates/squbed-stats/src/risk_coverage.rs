@@ -20,9 +20,11 @@ pub struct CoveragePoint {
 pub struct RiskCoverage {
     /// A point for each number of items kept, 1 to n.
     pub curve: Vec<CoveragePoint>,
+    /// The same where items are kept in the order of their risk: no uncertainty does better.
+    pub best: Vec<CoveragePoint>,
     /// Mean of the curve (AURC).
     pub area: f64,
-    /// The same where items are kept in the order of their risk: no uncertainty does better.
+    /// The same of the best curve.
     pub optimal: f64,
     /// The same, expected, where they are kept in random order: the mean risk.
     pub random: f64,
@@ -49,7 +51,7 @@ pub fn risk_coverage(uncertainty: &[f64], risk: &[f64]) -> Result<RiskCoverage, 
     // Rounding can part the two areas of equal risks, so the risks themselves are asked.
     let equal = risk.iter().all(|v| *v == risk[0]);
     let gain = if equal { f64::NAN } else { (random - area) / (random - optimal) };
-    Ok(RiskCoverage { curve, area, optimal, random, gain })
+    Ok(RiskCoverage { curve, best, area, optimal, random, gain })
 }
 
 fn curve(uncertainty: &[f64], risk: &[f64]) -> Vec<CoveragePoint> {

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Seek, SeekFrom, Write},
     path::Path,
 };
 
@@ -69,4 +69,65 @@ pub fn write_json_lines<T: Serialize>(path: &Path, rows: &[T]) -> Result<()> {
         })
         .collect::<Result<Vec<_>>>()?;
     write_atomic_with(path, |writer| lines.iter().try_for_each(|line| writeln!(writer, "{line}")))
+}
+
+/// Adds `rows` to the end of a journal, which is made where it is missing; they are on the disk when this returns. A row
+/// that a killed process left in part is taken away first.
+pub fn append_journal<T: Serialize>(path: &Path, rows: &[T]) -> Result<()> {
+    let mut text = String::new();
+    for (i, row) in rows.iter().enumerate() {
+        let to_json = |source| Error::ToJson { path: path.to_owned(), row: i + 1, source };
+        text.push_str(&serde_json::to_string(row).map_err(to_json)?);
+        text.push('\n');
+    }
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(Error::io("make", folder))?;
+    }
+    let append = || {
+        let mut file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+        let whole = whole_rows(&mut file)?.len() as u64;
+        file.set_len(whole)?;
+        file.seek(SeekFrom::Start(whole))?;
+        file.write_all(text.as_bytes())?;
+        file.sync_data()
+    };
+    append().map_err(Error::io("write", path))
+}
+
+/// The rows of a journal; none where there is none. A row that a killed process left in part is none, nor is one that is
+/// not a `T`: what a journal holds can be made again.
+pub fn read_journal<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
+    let mut file = match File::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        file => file.map_err(Error::io("open", path))?,
+    };
+    let text = whole_rows(&mut file).map_err(Error::io("read", path))?;
+    Ok(text.split(|&byte| byte == b'\n').filter_map(|row| serde_json::from_slice(row).ok()).collect())
+}
+
+/// What a file holds up to its last line end.
+fn whole_rows(file: &mut File) -> std::io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    file.read_to_end(&mut text)?;
+    text.truncate(text.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1));
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_loses_no_more_than_the_row_that_was_being_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/open.jsonl");
+        assert!(read_journal::<Vec<u32>>(&path).unwrap().is_empty());
+        append_journal(&path, &[vec![1, 2], vec![3]]).unwrap();
+        let mut text = std::fs::read_to_string(&path).unwrap();
+        text.push_str("[4, 5");
+        std::fs::write(&path, text).unwrap();
+        assert_eq!(read_journal::<Vec<u32>>(&path).unwrap(), [vec![1, 2], vec![3]]);
+        append_journal(&path, &[vec![6]]).unwrap();
+        assert_eq!(read_journal::<Vec<u32>>(&path).unwrap(), [vec![1, 2], vec![3], vec![6]]);
+    }
 }

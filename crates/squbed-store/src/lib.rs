@@ -7,7 +7,7 @@
 //! - [`npy`] and [`safetensors`]: arrays that users bring and take away.
 //! - [`write_embeddings`]: embeddings with their keys, for other programs.
 //!
-//! Every file appears whole or not at all: it is written under a temporary name in its own folder,
+//! Every file but a journal ([`append_journal`]) appears whole or not at all: it is written under a temporary name in its own folder,
 //! flushed to the disk and renamed ([`write_atomic`]). Nothing here knows a tensor library.
 
 mod atomic;
@@ -29,7 +29,7 @@ pub use digest::{digest_file, digest_text};
 pub use embeddings::{EmbeddingFormat, write_embeddings};
 pub use error::{Error, Place, Result};
 pub use failures::{Failure, append_failures, read_failures};
-pub use jsonl::{read_json_lines, write_json_lines};
+pub use jsonl::{append_journal, read_journal, read_json_lines, write_json_lines};
 pub use npy::{NpyArray, NpyData, read_npy, write_npy};
 pub use results::{
     TruthRow, read_accuracy, read_method, read_truth, read_uncertainty, write_accuracy, write_truth,

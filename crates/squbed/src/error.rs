@@ -442,14 +442,16 @@ impl Error {
         Some(text.to_owned())
     }
 
-    /// Whether a model's files are not on this machine, which the message says with the command that brings them.
-    pub fn is_missing_model(&self) -> bool {
-        let missing = |error: &squbed_models::Error| matches!(error, squbed_models::Error::Missing { .. });
-        match self {
-            Self::Models(error) => missing(error),
-            Self::Metrics(squbed_metrics::Error::Models(error)) => missing(error),
-            _ => false,
-        }
+    /// Where a model's files are not on this machine: what is missing and the command that brings it, without the
+    /// paths of this machine, so that it can stand in a report.
+    pub fn missing_model(&self) -> Option<String> {
+        let (Self::Models(error) | Self::Metrics(squbed_metrics::Error::Models(error))) = self else {
+            return None;
+        };
+        let squbed_models::Error::Missing { model, file } = &**error else { return None };
+        let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
+        let remedy = squbed_models::fetch_remedy(&[model]);
+        Some(format!("{name} of the model `{model}` is not on this machine; {remedy}"))
     }
 
     /// Whose fault it is. What a user may get wrong with a tensor is checked before Candle sees it, so that an

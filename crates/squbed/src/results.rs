@@ -37,6 +37,8 @@ pub const RISK_COVERAGE: &str = "risk_coverage.jsonl";
 const TRUTH: &str = "truth.jsonl";
 /// Each video under the fit of the others of its latent prompt, beside the uncertainties.
 pub const ANOMALIES: &str = "anomalies.jsonl";
+/// The commands of steps that were run by themselves, by step.
+const COMMANDS: &str = "commands.json";
 /// The options in force, beside the uncertainties that they made.
 const METHOD: &str = "method.json";
 
@@ -285,6 +287,42 @@ pub fn read_method(out: &Path, name: &str) -> Result<MethodInForce> {
 /// Fails, with the command to run, where a step has not left its file in the folder.
 pub(crate) fn need(path: PathBuf, step: &'static str) -> Result<PathBuf> {
     if path.exists() { Ok(path) } else { Err(Error::NoStep { path, step }) }
+}
+
+/// Keeps the command of a step that was run by itself, so that a report can say how its folder was made; of a step that
+/// was run again the last one counts.
+pub fn record_command(out: &Path, step: &str, command: &str) -> Result<()> {
+    let mut commands = commands(out)?;
+    commands.retain(|[name, _]| name != step);
+    commands.push([step.to_owned(), command.to_owned()]);
+    write_json(&out.join(COMMANDS), &commands)
+}
+
+/// The commands of steps that were run by themselves, in the order in which they were run.
+pub(crate) fn read_commands(out: &Path) -> Result<Vec<String>> {
+    Ok(commands(out)?.into_iter().map(|[_, command]| command).collect())
+}
+
+fn commands(out: &Path) -> Result<Vec<[String; 2]>> {
+    let path = out.join(COMMANDS);
+    if path.exists() { read_json(&path) } else { Ok(Vec::new()) }
+}
+
+/// Forgets the commands of single steps: a whole run makes all of the folder.
+pub(crate) fn forget_commands(out: &Path) -> Result<()> {
+    remove(&out.join(COMMANDS))
+}
+
+/// Whether the folder has a report, which is older than what is being written into it now.
+pub fn has_report(out: &Path) -> bool {
+    out.join("report.html").is_file()
+}
+
+/// The tasks of a results' folder by id; none where it has no list of them.
+pub(crate) fn read_tasks_of(out: &Path) -> Result<BTreeMap<String, Task>> {
+    let path = out.join("tasks.jsonl");
+    let tasks = if path.exists() { squbed_store::read_tasks(&path)? } else { Vec::new() };
+    Ok(tasks.into_iter().map(|task| (task.id.clone(), task)).collect())
 }
 
 /// `run.json`; `None` where the steps were run one by one.

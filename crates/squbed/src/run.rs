@@ -7,14 +7,14 @@
 //! ├── truth.jsonl              the closed world's truth, where there is one
 //! ├── ground-truth/, videos/   the closed world's clips
 //! ├── cache/                   embeddings, unless the experiment names another folder
-//! ├── accuracy.jsonl, accuracy_videos.jsonl, metrics.json
+//! ├── accuracy.{jsonl,parquet}, accuracy_videos.jsonl, metrics.json
 //! ├── baselines.jsonl, variants.jsonl
 //! ├── <estimate>/uncertainty.{jsonl,parquet}, anomalies.jsonl, method.json, basis.safetensors
 //! │                            a folder a preset, and one a preset with changed options
 //! ├── calibration.json, subset_curves.jsonl, risk_coverage.jsonl
 //! ├── run.json                 machine, versions, seconds and rates of each step, what could not be computed
 //! ├── failures.jsonl           items that failed in this run; absent where none did
-//! └── report.html, plots/
+//! └── report.html, plots/, tables/
 //! ```
 //!
 //! Finished work is found by its files and not done again.
@@ -42,7 +42,7 @@ use crate::{
     method::{self, MethodOptions},
     progress::Progress,
     results::{self, CalibrationFile, FAILURES, MethodInForce},
-    score::{self, Embedded, Measure, Scored, Scoring},
+    score::{self, Measure, Scored, Scoring, Videos},
     steps,
     summary::{self, Context},
 };
@@ -161,6 +161,7 @@ pub fn run(
     experiment.check()?;
     let out = &experiment.out;
     claim(experiment, &encoders.video.identity().dtype)?;
+    results::forget_commands(out)?;
     let mut record = RunRecord::new(command);
     record.device = squbed_tensor::device::describe(&encoders.device);
     let mut failures = Vec::new();
@@ -187,6 +188,7 @@ pub fn run(
     let scoring = Scoring {
         tasks: &tasks,
         measures: &measures,
+        videos: Videos::Embedded(&videos),
         clip_model: &experiment.score.clip,
         models: &encoders.models,
         device: &encoders.device,
@@ -195,7 +197,7 @@ pub fn run(
         batch: experiment.embed.batch,
         out,
     };
-    let scored = score::score(&scoring, &Embedded::Here(&videos), progress)?;
+    let scored = score::score(&scoring, progress)?;
     record.compared(&scored, &measures);
     for not_run in &scored.file.not_run {
         progress.warn(&format!("not run: {}: {}", not_run.metric, not_run.why));

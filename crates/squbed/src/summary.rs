@@ -1,7 +1,9 @@
 //! From a results' folder to its report.
 
 mod claim;
+mod evidence;
 mod notes;
+mod provenance;
 mod tasks;
 mod words;
 
@@ -82,6 +84,10 @@ struct Folder {
     floors: Vec<Floor>,
     record: RunRecord,
     failures: Vec<squbed_store::Failure>,
+    /// The commands of the steps that were run one by one.
+    commands: Vec<String>,
+    /// The files that the report is made of, each with the beginning of its digest.
+    inputs: Vec<String>,
 }
 
 /// The rows of a file that `squbed calibrate` leaves; none in older folders, which lack it.
@@ -119,6 +125,8 @@ impl Folder {
             floors: file.floors,
             record: results::read_record(out)?.unwrap_or_else(|| RunRecord::new("")),
             failures: squbed_store::read_failures(&out.join(results::FAILURES))?,
+            commands: results::read_commands(out)?,
+            inputs: provenance::inputs(out)?,
         })
     }
 
@@ -252,10 +260,11 @@ impl Folder {
                 facts.push((name.to_owned(), value));
             }
         }
+        facts.push(("files read, BLAKE3".to_owned(), self.inputs.join("; ")));
         facts.retain(|(_, value)| !value.is_empty());
         Run {
             made: self.record.made.clone(),
-            command: self.record.command.clone(),
+            command: self.command(),
             version: self.record.squbed.clone(),
             machine: self.record.machine.clone(),
             device: self.record.device.clone(),

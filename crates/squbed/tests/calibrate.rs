@@ -165,10 +165,15 @@ fn figure_3_as_the_paper_has_it() {
     assert!((clip.p_less * 2.0 - clip.correlation.p).abs() < 1e-12 && clip.p_less + clip.p_greater > 1.0);
     assert!(file.claim.human_ranking.as_ref().unwrap().unknown_ids.is_empty());
 
-    // Ids that are no task are listed; of none that is one, nothing can be said.
+    // Ids without an accuracy are listed, those of tasks with an estimate too; of none that has one nothing can be said.
     fs::write(&ranking, "id,rank\nt1,1\nt2,2\nelsewhere,3\n").unwrap();
     let file = folder.calibrate(&options).unwrap();
     assert_eq!(file.claim.human_ranking.unwrap().unknown_ids, ["elsewhere"]);
+    let scores = folder.lines("accuracy.jsonl");
+    let kept: Vec<Value> = scores.iter().filter(|row| row["id"] != "t2").cloned().collect();
+    write_lines(&folder.path().join("accuracy.jsonl"), &kept);
+    let file = folder.calibrate(&options).unwrap();
+    assert_eq!(file.claim.human_ranking.unwrap().unknown_ids, ["elsewhere", "t2"]);
     fs::write(&ranking, "id,rank\nx,1\ny,2\n").unwrap();
     let error = folder.calibrate(&options).unwrap_err();
     assert!(
@@ -239,7 +244,17 @@ fn figures_4_and_5_their_family_and_the_curves() {
     assert!(share.share_aleatoric > 0.9 && share.share_epistemic < 0.1, "{share:?}");
     assert!((analysis.contributions["rank_sum"].share_aleatoric - 0.5).abs() < 0.2);
     assert!(analysis.risk_coverage["rank_sum"].gain > 0.5);
-    assert_eq!(folder.lines("risk_coverage.jsonl").len(), 2 * 4 * 30);
+    // Four totals and the best order.
+    let coverage = folder.lines("risk_coverage.jsonl");
+    assert_eq!(coverage.len(), 2 * (4 + 1) * 30);
+    let best: Vec<f64> = coverage
+        .iter()
+        .filter(|p| p["metric"] == "ssim" && p["total"] == "optimal")
+        .map(|p| p["risk"].as_f64().unwrap())
+        .collect();
+    assert!(best.len() == 30 && best.is_sorted(), "the most accurate come first: {best:?}");
+    let area = best.iter().sum::<f64>() / 30.0;
+    assert!((area - analysis.risk_coverage["sum"].optimal).abs() < 1e-9);
     // What was written is read back.
     let back: CalibrationFile = serde_json::from_value(folder.written()).unwrap();
     assert_eq!(serde_json::to_value(&back.claim).unwrap(), serde_json::to_value(&file.claim).unwrap());
@@ -275,7 +290,8 @@ fn equal_uncertainties_have_no_tau_and_it_is_said() {
     let accuracy = mixed(8, 3);
     let folder = Folder::new(&[(-800.0, -1080.0); 8], &[("ssim", &accuracy)]);
     let file = folder.calibrate(&quick()).unwrap();
-    assert_eq!(file.claim.tests.len(), 10);
+    // Ties make the subsets all tasks, which are tested once.
+    assert_eq!(file.claim.tests.len(), 8);
     for test in &file.claim.tests {
         let c = &test.correlation;
         assert!(c.tau.is_nan() && c.p.is_nan() && test.p_holm.is_nan() && test.p_less.is_nan(), "{test:?}");
@@ -438,4 +454,96 @@ fn a_demonstration_s_floors_are_held_against_the_new_figures() {
         told.len() == 1 && told[0].contains("binds ssim, and the primary accuracy is psnr now"),
         "{told:?}"
     );
+}
+
+#[test]
+fn a_subset_that_is_the_whole_is_one_test() {
+    let folder = sample();
+    let options = |count| CalibrateOptions { subset: SubsetRule::Count(count), ..quick() };
+    let some = folder.calibrate(&options(29)).unwrap();
+    let all = folder.calibrate(&options(30)).unwrap();
+    assert_eq!((some.claim.tests.len(), all.claim.tests.len()), (2 * 10, 2 * 8));
+    let of = |file: &CalibrationFile, part: &str| -> Vec<Test> {
+        let of_part = file.claim.tests.iter().filter(|t| t.x == part && t.metric == "ssim");
+        of_part.filter(|t| t.correlation.n == 30).cloned().collect()
+    };
+    let [whole, partial] = &of(&all, "aleatoric")[..] else { panic!("{:?}", all.claim.tests) };
+    assert_eq!(whole.scope, "all tasks, which the subset of lowest epistemic uncertainty is as well");
+    assert!(partial.scope.ends_with("held fixed"));
+    // One test the less in the family: the correction is the milder.
+    let before = &of(&some, "aleatoric")[0];
+    assert_eq!(before.correlation.p, whole.correlation.p);
+    assert!(whole.p_holm < before.p_holm, "{} {}", whole.p_holm, before.p_holm);
+}
+
+#[test]
+fn few_tasks_with_ties_have_a_p_that_holds_with_ties_and_says_so() {
+    // The 120 orders of the accuracies: |τ| is as large in 12 of them, of which the asymptotic p knows nothing.
+    let parts = [(1.0, 5.0), (2.0, 4.0), (2.0, 3.0), (3.0, 2.0), (4.0, 1.0)];
+    let file = Folder::new(&parts, &[("ssim", &[9.0, 8.0, 7.0, 6.0, 5.0])]).calibrate(&quick()).unwrap();
+    let tied = test(&file, "aleatoric", "all tasks, which the subset of lowest epistemic");
+    let c = &tied.correlation;
+    assert_eq!(c.p_method, "exact, all 120 pairings");
+    // The order and its reverse, each with the tied pair in both orders.
+    assert!((c.p - 4.0 / 120.0).abs() < 1e-15 && (tied.p_less - 2.0 / 120.0).abs() < 1e-15, "{tied:?}");
+    assert_eq!(
+        test(&file, "epistemic", "all tasks, which the subset of lowest aleatoric").correlation.p_method,
+        "exact"
+    );
+    let asymptotic = squbed::stats::kendall(
+        &[1.0, 2.0, 2.0, 3.0, 4.0],
+        &[9.0, 8.0, 7.0, 6.0, 5.0],
+        squbed::stats::Alternative::TwoSided,
+        squbed::stats::KendallMethod::Auto,
+    );
+    assert!((asymptotic.unwrap().p - c.p).abs() > 0.01);
+
+    // Twenty tasks: more orders than can be looked at.
+    let twice: Vec<f64> = mixed(20, 7).into_iter().map(|x| (x / 2.0).floor()).collect();
+    let parts: Vec<(f64, f64)> = twice.iter().copied().zip(mixed(20, 3)).collect();
+    let file = Folder::new(&parts, &[("ssim", &mixed(20, 9))]).calibrate(&quick()).unwrap();
+    let tied = test(&file, "aleatoric", "all tasks");
+    assert_eq!(tied.correlation.p_method, "permutation, 9999 random pairings");
+    let asymptotic = squbed::stats::kendall(
+        &twice,
+        &mixed(20, 9),
+        squbed::stats::Alternative::TwoSided,
+        squbed::stats::KendallMethod::Asymptotic,
+    );
+    assert!((asymptotic.unwrap().p - tied.correlation.p).abs() < 0.02, "{tied:?}");
+}
+
+#[test]
+fn prompt_length_and_category_are_looked_past() {
+    // Uncertainty and accuracy follow the prompt's length, each with a noise of its own.
+    let noise = |i: usize, step: usize| (i * step % 24) as f64 / 3.0;
+    let parts: Vec<(f64, f64)> = (0..24).map(|i| (-(i as f64) + noise(i, 7), noise(i, 11))).collect();
+    let accuracy: Vec<f64> = (0..24).map(|i| i as f64 + noise(i, 5)).collect();
+    let folder = Folder::new(&parts, &[("ssim", &accuracy)]);
+    let confounders = |file: &CalibrationFile| file.claim.by_metric["default"]["ssim"].confounders.clone();
+    let without = confounders(&folder.calibrate(&quick()).unwrap());
+    assert_eq!(without.not_computed["all"], "tasks.jsonl of the folder does not have every task");
+
+    let tasks: Vec<Value> = (0..24)
+        .map(|i| {
+            let category = if i < 20 { ["cats", "dogs"][i % 2] } else { "owls" };
+            json!({"id": format!("t{i}"), "prompt": "word ".repeat(i + 1), "category": category, "latents": []})
+        })
+        .collect();
+    write_lines(&folder.path().join("tasks.jsonl"), &tasks);
+    let file = folder.calibrate(&quick()).unwrap();
+    let found = confounders(&file);
+    let plain = test(&file, "aleatoric", "all tasks").correlation.tau;
+    let given = &found.given_prompt_length["aleatoric"];
+    assert!(plain < -0.6 && given.tau.abs() < plain.abs() / 2.0 && given.n == 24, "{plain} {given:?}");
+    let lengths: Vec<f64> = (0..24).map(f64::from).collect();
+    let column: Vec<f64> = parts.iter().map(|(a, _)| *a).collect();
+    let side = squbed::stats::Alternative::TwoSided;
+    let expected = squbed::stats::partial_kendall(&column, &accuracy, &lengths, side).unwrap();
+    assert_eq!((given.tau, given.p), (expected.tau, expected.p));
+
+    let cats = &found.within_category["cats"]["total_sum"];
+    assert_eq!((cats.n, found.within_category.len()), (10, 2));
+    assert_eq!(found.not_computed["category owls"], "4 task(s) are too few, at least 5 are needed");
+    assert!(found.given_prompt_length.contains_key("total_rank_sum"));
 }

@@ -13,7 +13,7 @@ use squbed::{
     core::{Frame, LatentPrompt, Task},
     models::ModelStore,
     progress::Silent,
-    score::{Embedded, Measure, MetricsFile, Scored, Scoring, VIDEO_SCORES, score},
+    score::{Measure, MetricsFile, Scored, Scoring, VIDEO_SCORES, Videos, score},
 };
 use squbed_video::EncodeOptions;
 
@@ -51,6 +51,7 @@ fn scored(folder: &Path, models: &ModelStore, tasks: &[Task], measures: &[&str])
     let scoring = Scoring {
         tasks,
         measures: &measures,
+        videos: Videos::By("i3d-kinetics-400"),
         clip_model: "tiny",
         models,
         device: &Device::Cpu,
@@ -59,7 +60,7 @@ fn scored(folder: &Path, models: &ModelStore, tasks: &[Task], measures: &[&str])
         batch: 4,
         out: &folder.join("out"),
     };
-    score(&scoring, &Embedded::NotWanted, &Silent)
+    score(&scoring, &Silent)
 }
 
 /// No model at all beside those of the program, in an empty home.
@@ -166,6 +167,92 @@ fn what_has_no_weights_is_not_run_and_says_how_to_get_them() {
     );
 }
 
+#[test]
+fn without_the_weights_of_its_encoder_the_cosine_is_not_run_and_the_others_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let truth = video(folder.path().join("truth.mp4"), 8, 1, 60);
+    let tasks = [task("t", Some(&truth), std::slice::from_ref(&truth))];
+    let scored = scored(folder.path(), &no_models(folder.path()), &tasks, &["cosine", "ssim"]).unwrap();
+    assert_eq!(value(&scored, "t", "ssim"), 1.0);
+    let [not_run] = &scored.file.not_run[..] else { panic!("{:?}", scored.file) };
+    assert_eq!(not_run.metric, "cosine");
+    assert!(not_run.why.ends_with("run `squbed models fetch i3d-kinetics-400`"), "{}", not_run.why);
+    // It goes into reports: no path of this machine.
+    assert!(!not_run.why.contains('/'), "{}", not_run.why);
+}
+
+/// Files by name, those of one ending left out.
+fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
+/// Ends the scoring as a kill would, once so many videos are compared.
+struct Killed(std::sync::atomic::AtomicU64);
+
+impl squbed::progress::Progress for Killed {
+    fn begin(&self, _: &str, _: u64, _: &str) {}
+    fn advance(&self, by: u64) {
+        let left = self.0.fetch_sub(by, std::sync::atomic::Ordering::Relaxed);
+        assert!(left > by, "killed");
+    }
+    fn end(&self) {}
+    fn warn(&self, _: &str) {}
+}
+
+#[test]
+fn a_scoring_that_is_killed_loses_one_task_and_goes_on_to_the_same_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    let truth = video(place("truth.mp4"), 8, 1, 60);
+    let tasks: Vec<Task> = (0..3)
+        .map(|i| {
+            let videos = [0, 1].map(|k| video(place(&format!("{i}-{k}.mp4")), 8, 1, 70 + 20 * i + 5 * k));
+            task(&format!("t{i}"), Some(&truth), &videos)
+        })
+        .collect();
+    let models = tiny_clip(folder.path());
+    let names = ["ssim", "psnr", "clip"];
+    let whole = scored(&place("whole"), &models, &tasks, &names).unwrap();
+    assert_eq!((whole.reused, whole.computed), (0, 18));
+
+    // The fourth video is in the second task, which is lost.
+    let measures: Vec<Measure> = names.iter().map(|name| name.parse().unwrap()).collect();
+    let out = place("killed/out");
+    let scoring = Scoring {
+        tasks: &tasks,
+        measures: &measures,
+        videos: Videos::By("none"),
+        clip_model: "tiny",
+        models: &models,
+        device: &Device::Cpu,
+        dtype: DType::F32,
+        cache: &place("killed/cache"),
+        batch: 4,
+        out: &out,
+    };
+    let killed = Killed(4.into());
+    let end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| score(&scoring, &killed)));
+    assert!(end.is_err());
+    assert_eq!(
+        files(&out).iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+        ["accuracy_videos.open.jsonl"]
+    );
+    // A row that was being written is made again.
+    let journal = out.join("accuracy_videos.open.jsonl");
+    let text = fs::read_to_string(&journal).unwrap();
+    fs::write(&journal, format!("{text}{}", &text[..40])).unwrap();
+    let again = scored(&place("killed"), &models, &tasks, &names).unwrap();
+    assert_eq!((again.reused, again.computed), (6, 12));
+    assert_eq!(again.scores, whole.scores);
+    assert_eq!(files(&out), files(&place("whole/out")));
+}
+
 /// A model `tiny` of CLIP's kind with weights by formula, for pictures of 224×224.
 fn tiny_clip(folder: &Path) -> ModelStore {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/encoders");
@@ -224,4 +311,42 @@ fn clip_compares_videos_and_prompts() {
     let prompt = texts.encode(&["a red circle"]).unwrap().to_vec2::<f32>().unwrap().concat();
     let expected = squbed::accuracy::cosine(&sum, &prompt);
     assert!((aligned("other") - expected).abs() < 1e-6, "{} {expected}", aligned("other"));
+
+    // What CLIP made of the frames is in the cache: with other measures, in another folder, nothing is embedded again, and
+    // what the cache holds is what is compared.
+    let cached = Path::new("cache");
+    let rows = |folder: &Path| {
+        let parts = fs::read_dir(folder.join(cached)).unwrap().map(|entry| entry.unwrap().path());
+        let of_clip =
+            parts.filter(|part| part.file_name().unwrap().to_str().unwrap().starts_with("tiny-frames"));
+        of_clip.map(|part| fs::read_dir(part).unwrap().count()).sum::<usize>()
+    };
+    assert_eq!(rows(folder.path()), 1);
+    fs::remove_dir_all(place("out")).unwrap();
+    let again = scored(folder.path(), &models, &tasks, &["clip-frames", "clip", "alignment"]).unwrap();
+    assert_eq!((again.reused, again.computed, rows(folder.path())), (0, 7, 1));
+    for row in &all.scores {
+        assert_eq!(value(&again, &row.id, &row.metric), row.value, "{row:?}");
+    }
+}
+
+#[test]
+fn videos_that_clip_embeds_together_have_the_values_of_each_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    let truth = video(place("truth.mp4"), 8, 2, 60);
+    // Of two lengths, so that the ground truth has two spans.
+    let videos: Vec<PathBuf> =
+        (0..3).map(|i| video(place(&format!("{i}.mp4")), 8, 1 + i % 2, 75 + 50 * i as u8)).collect();
+    let models = tiny_clip(folder.path());
+    let names = ["clip", "clip-frames", "alignment", "psnr"];
+    let together = scored(&place("together"), &models, &[task("t", Some(&truth), &videos)], &names).unwrap();
+    let alone: Vec<Task> =
+        (0..3).map(|i| task(&format!("t{i}"), Some(&truth), std::slice::from_ref(&videos[i]))).collect();
+    let alone = scored(&place("alone"), &models, &alone, &names).unwrap();
+    for metric in ["CLIP score, tiny", "CLIP frame score, tiny", "CLIP text alignment, tiny", "psnr"] {
+        let mean = (0..3).map(|i| value(&alone, &format!("t{i}"), metric)).sum::<f64>() / 3.0;
+        assert!((value(&together, "t", metric) - mean).abs() < 1e-6, "{metric}: {:?}", alone.scores);
+    }
+    assert!(value(&alone, "t0", "CLIP score, tiny") != value(&alone, "t1", "CLIP score, tiny"));
 }

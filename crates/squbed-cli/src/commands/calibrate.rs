@@ -11,7 +11,7 @@ use squbed::{
     },
     core::float,
     progress::Progress,
-    results::CalibrationFile,
+    results::{self, CalibrationFile},
     summary::Context,
 };
 
@@ -42,7 +42,7 @@ pub(crate) struct Calibrate {
     /// Largest chance of a further task that is accepted and falls short of it.
     #[arg(long, default_value_t = 0.1)]
     alpha: f64,
-    /// Bootstrap samples of the intervals.
+    /// Bootstrap samples of the intervals; those of more than 2000 tasks are by the jackknife.
     #[arg(long, default_value_t = 2000)]
     resamples: usize,
     /// Seed of the bootstrap.
@@ -69,11 +69,19 @@ struct CorrelationRow<'a> {
     #[serde(with = "float")]
     p_less: f64,
     #[serde(with = "float")]
+    p_permutation: f64,
+    #[serde(with = "float")]
     p_holm: f64,
     #[serde(with = "float")]
     ci_low: f64,
     #[serde(with = "float")]
     ci_high: f64,
+    p_method: &'a str,
+    /// The rule of Figure 5's subset, where the row is of one.
+    rule: Option<&'a str>,
+    /// The total up to which tasks are accepted, where the row is the answer to a wanted accuracy.
+    #[serde(with = "float")]
+    accept_up_to: f64,
 }
 
 /// Ids that a warning names.
@@ -96,6 +104,7 @@ impl Calibrate {
         };
         let bars = Bars::new(common.quiet);
         let file = calibrate_folder(&self.results, &options, &bars)?;
+        super::record_step(&self.results, "calibrate", &bars)?;
         tell_unmatched(&file, &bars);
         bars.note(&format!("subsets: {}", file.claim.subset_rule));
         let mut rows = Vec::new();
@@ -103,7 +112,8 @@ impl Calibrate {
             calibration.point_masses.sentences().iter().for_each(|s| bars.note(&format!("{name}: {s}")));
             rows.extend(with_truth(name, calibration));
         }
-        rows.extend(file.claim.tests.iter().map(tested));
+        rows.extend(file.claim.tests.iter().map(|test| tested(test, &file.claim.subset_rule)));
+        rows.extend(accepted(&file));
         tell_not_computed(&file, &bars);
         tell_undefined(&file, &bars);
         tell_acceptance(&file, &bars);
@@ -116,30 +126,71 @@ impl Calibrate {
     }
 }
 
-fn row<'a>(estimate: &'a str, correlation: &str, c: &Correlation) -> CorrelationRow<'a> {
-    let &Correlation { n, tau, p, ci_low, ci_high, .. } = c;
-    let (figure, p_less, p_holm) = (None, f64::NAN, f64::NAN);
+fn row<'a>(estimate: &'a str, correlation: &str, c: &'a Correlation) -> CorrelationRow<'a> {
     CorrelationRow {
         estimate,
-        figure,
+        figure: None,
         correlation: correlation.to_owned(),
-        n,
-        tau,
-        p,
-        p_less,
-        p_holm,
-        ci_low,
-        ci_high,
+        n: c.n,
+        tau: c.tau,
+        p: c.p,
+        p_less: f64::NAN,
+        p_permutation: f64::NAN,
+        p_holm: f64::NAN,
+        ci_low: c.ci_low,
+        ci_high: c.ci_high,
+        p_method: &c.p_method,
+        rule: None,
+        accept_up_to: f64::NAN,
     }
 }
 
-fn tested(test: &Test) -> CorrelationRow<'_> {
+fn tested<'a>(test: &'a Test, rule: &'a str) -> CorrelationRow<'a> {
     let what = format!("{} with {}: {}", test.x, test.y, test.scope);
     let of = row(test.estimate.as_deref().unwrap_or(""), &what, &test.correlation);
-    CorrelationRow { figure: Some(test.figure), p_less: test.p_less, p_holm: test.p_holm, ..of }
+    CorrelationRow {
+        figure: Some(test.figure),
+        p_less: test.p_less,
+        p_permutation: test.p_permutation.unwrap_or(f64::NAN),
+        p_holm: test.p_holm,
+        rule: test.scope.contains(" of lowest ").then_some(rule),
+        ..of
+    }
 }
 
-fn with_truth<'a>(estimate: &'a str, c: &Calibration) -> Vec<CorrelationRow<'a>> {
+/// The answers to a wanted accuracy.
+fn accepted(file: &CalibrationFile) -> Vec<CorrelationRow<'_>> {
+    let mut rows = Vec::new();
+    for (estimate, metrics) in &file.claim.by_metric {
+        for (metric, analysis) in metrics {
+            for (total, a) in &analysis.acceptance {
+                rows.push(CorrelationRow {
+                    estimate,
+                    figure: None,
+                    correlation: format!(
+                        "accept tasks for {metric} of at least {} by total_{total}, with a chance of at most {} to fall \
+                         short: {} of {} accepted, {} of them short",
+                        a.target.accuracy, a.target.alpha, a.accepted, a.n, a.short
+                    ),
+                    n: a.n,
+                    tau: f64::NAN,
+                    p: f64::NAN,
+                    p_less: f64::NAN,
+                    p_permutation: f64::NAN,
+                    p_holm: f64::NAN,
+                    ci_low: f64::NAN,
+                    ci_high: f64::NAN,
+                    p_method: "none",
+                    rule: None,
+                    accept_up_to: a.threshold,
+                });
+            }
+        }
+    }
+    rows
+}
+
+fn with_truth<'a>(estimate: &'a str, c: &'a Calibration) -> Vec<CorrelationRow<'a>> {
     let Some(truth) = &c.truth else { return Vec::new() };
     vec![
         row(estimate, "aleatoric with its truth", &truth.aleatoric),
@@ -149,7 +200,7 @@ fn with_truth<'a>(estimate: &'a str, c: &Calibration) -> Vec<CorrelationRow<'a>>
     ]
 }
 
-fn with_accuracy<'a>(estimate: &'a str, c: &Calibration) -> Vec<CorrelationRow<'a>> {
+fn with_accuracy<'a>(estimate: &'a str, c: &'a Calibration) -> Vec<CorrelationRow<'a>> {
     let named = [
         ("rank-sum total with accuracy", &c.total_accuracy),
         ("sum total with accuracy", &c.total_accuracy_sum),
@@ -182,21 +233,14 @@ fn tell_unmatched(file: &CalibrationFile, bars: &Bars) {
     }
     if let Some(ranking) = file.claim.human_ranking.as_ref().filter(|r| !r.unknown_ids.is_empty()) {
         let ids = &ranking.unknown_ids;
-        bars.warn(&format!("{}: {} id(s) are no task here: {}", ranking.file, ids.len(), list(ids)));
+        bars.warn(&format!("{}: {} id(s) have no accuracy here: {}", ranking.file, ids.len(), list(ids)));
     }
 }
 
-/// Says what may be accepted, where that was asked for.
+/// Says where nothing can be accepted though it was asked for, and why.
 fn tell_acceptance(file: &CalibrationFile, bars: &Bars) {
     for (estimate, metrics) in &file.claim.by_metric {
         for (metric, analysis) in metrics {
-            for (total, a) in &analysis.acceptance {
-                bars.note(&format!(
-                    "{estimate}: accept where the total ({total}) is at most {:.2}: {} of {} tasks, {} of them below \
-                     {metric} {}; a further task is accepted and falls short with a chance of at most {}",
-                    a.threshold, a.accepted, a.n, a.short, a.target.accuracy, a.target.alpha
-                ));
-            }
             if let Some(why) = analysis.not_computed.get("acceptance") {
                 bars.warn(&format!("{estimate}: no threshold for {metric}: {why}"));
             }
@@ -228,6 +272,9 @@ pub(crate) fn tell_not_computed(file: &CalibrationFile, bars: &Bars) {
 impl Report {
     pub(crate) fn run(self, common: &Common) -> anyhow::Result<Done> {
         let bars = Bars::new(common.quiet);
+        if self.results.join(results::CALIBRATION).is_file() {
+            results::record_command(&self.results, "report", &super::command_line())?;
+        }
         let report = squbed::summary::report(&self.results, &self.results, Context::default(), &bars)?;
         bars.made("report", &report);
         Ok(Done::Whole)

@@ -172,6 +172,7 @@ impl Estimate {
         squbed::store::write_tasks(&input.out.join("tasks.jsonl"), &tasks).map_err(squbed::Error::from)?;
         results::carry_truth(&input.tasks, &tasks, &input.out)?;
         results::forget_calibration(&input.out)?;
+        super::record_step(&input.out, &format!("estimate {}", in_force.name()), &bars)?;
         let folder = input.out.join(in_force.name());
         bars.note(&format!("estimate {}: {}", in_force.name(), folder.display()));
         let parts: Vec<Parts> = estimate.tasks.iter().map(Parts::from).collect();

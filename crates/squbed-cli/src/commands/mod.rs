@@ -35,10 +35,33 @@ pub(crate) fn place(common: &Common) -> anyhow::Result<(Device, DType)> {
     Ok((device, dtype))
 }
 
-/// What the user typed, for the record.
+/// What the user typed, for the record, as a shell takes it.
 pub(crate) fn command_line() -> String {
-    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<String> = std::env::args().skip(1).map(|word| quoted(&word)).collect();
     format!("squbed {}", words.join(" "))
+}
+
+/// A word that a shell leaves as it is; in quotes where it would not.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./=:,+%@~".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+/// Keeps the command of a step in the folder that it wrote into, and says where a report there is older.
+pub(crate) fn record_step(folder: &Path, step: &str, bars: &Bars) -> anyhow::Result<()> {
+    squbed::results::record_command(folder, step, &command_line())?;
+    if squbed::results::has_report(folder) {
+        bars.warn(&format!(
+            "the report in {} is older than these results; `squbed report {}` makes it anew",
+            folder.display(),
+            quoted(&folder.display().to_string())
+        ));
+    }
+    Ok(())
 }
 
 /// Replaces the rows of `steps` in `failures.jsonl` of `folder`, says so, and gives the command's end. Of the step
@@ -77,4 +100,17 @@ pub(crate) fn nothing(what: &str, failures: &[Failure], folder: &Path) -> Done {
     );
     tell("error", &layers, Some(&hint));
     Done::Nothing
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_command_can_be_pasted() {
+        assert_eq!(quoted("--metric=ssim,psnr"), "--metric=ssim,psnr");
+        assert_eq!(quoted("/tmp/my results"), "'/tmp/my results'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!((quoted(""), quoted("$HOME")), ("''".to_owned(), "'$HOME'".to_owned()));
+    }
 }

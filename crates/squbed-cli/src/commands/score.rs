@@ -3,13 +3,12 @@
 use anyhow::bail;
 use clap::{Args, Subcommand};
 use squbed::{
-    core::{Task, causes},
-    embed,
+    core::Task,
     experiment::{DEFAULT_CLIP, DEFAULT_METRICS},
     models::ModelStore,
     progress::Progress,
     results, run,
-    score::{self, Measure, Scored, Scoring},
+    score::{self, Measure, Scored, Scoring, Videos},
 };
 
 use super::{estimate::Embedded, nothing, pair::Pair};
@@ -52,26 +51,10 @@ impl Score {
         let (device, dtype) = super::place(common)?;
         let models = ModelStore::new(None).map_err(squbed::Error::from)?;
         let paths = run::video_paths(&tasks);
-        let mut failures = Vec::new();
-        let embedded;
-        let mut videos = score::Embedded::NotWanted;
-        if self.metrics.contains(&Measure::Cosine) {
-            let encoder = models.video_encoder(&input.video_model, &device, dtype);
-            videos = match encoder.map_err(squbed::Error::from) {
-                Ok(encoder) => {
-                    let (rows, _, work) =
-                        embed::embed_videos(&paths, &*encoder, Some(&input.cache), input.batch, &bars)?;
-                    failures.extend(work.failures);
-                    embedded = rows;
-                    score::Embedded::Here(&embedded)
-                }
-                Err(error) if error.is_missing_model() => score::Embedded::Missing(causes(&error).join(": ")),
-                Err(error) => return Err(error.into()),
-            };
-        }
         let scoring = Scoring {
             tasks: &tasks,
             measures: &self.metrics,
+            videos: Videos::By(&input.video_model),
             clip_model: &self.clip_model,
             models: &models,
             device: &device,
@@ -80,20 +63,19 @@ impl Score {
             batch: input.batch,
             out: &input.out,
         };
-        let scored = score::score(&scoring, &videos, &bars)?;
-        // What could not be embedded is told once.
-        let known: Vec<String> = failures.iter().map(|failure| failure.item.clone()).collect();
-        failures.extend(scored.failures.iter().filter(|failure| !known.contains(&failure.item)).cloned());
+        let scored = score::score(&scoring, &bars)?;
         tell(&scored, &bars);
-        let done = super::record_failures(&input.out, &["embed", "score"], &paths, &failures, &bars)?;
+        let failures = &scored.failures;
+        let done = super::record_failures(&input.out, &["embed", "score"], &paths, failures, &bars)?;
         if scored.scores.is_empty() && scored.file.frechet.is_none() {
             if let (true, Some(first)) = (failures.is_empty(), scored.file.not_run.first()) {
                 bail!("no metric could be run: {}: {}", first.metric, first.why);
             }
-            return Ok(nothing("no task could be scored", &failures, &input.out));
+            return Ok(nothing("no task could be scored", failures, &input.out));
         }
         results::carry_truth(&input.tasks, &all, &input.out)?;
         results::forget_calibration(&input.out)?;
+        super::record_step(&input.out, "score", &bars)?;
         Records::list(&scored.scores)?.print(common.format)?;
         Ok(done)
     }

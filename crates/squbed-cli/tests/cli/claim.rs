@@ -52,18 +52,33 @@ fn the_claim_is_tested_figure_by_figure() {
     );
     let (code, csv, told) = ended(output);
     assert_eq!(code, 0, "{told}");
-    assert!(csv.starts_with("estimate,figure,correlation,n,tau,p,p_less,p_holm,ci_low,ci_high\n"), "{csv}");
+    let head = "estimate,figure,correlation,n,tau,p,p_less,p_permutation,p_holm,ci_low,ci_high,p_method,rule,accept_up_to\n";
+    assert!(csv.starts_with(head), "{csv}");
     assert!(
         csv.contains("\n,3,ssim with human_ranking: tasks that are ranked and have this accuracy,9,"),
         "{csv}"
     );
     assert!(csv.contains("default,4,total_rank_sum with ssim: all tasks,12,-"), "{csv}");
     let subset = "default,5,aleatoric with ssim: the 7 tasks of lowest epistemic uncertainty,7,";
-    assert!(csv.contains(subset) && csv.lines().count() == 12, "{csv}");
-    assert!(told.contains("1 id(s) are no task here: elsewhere"), "{told}");
+    assert!(csv.contains(subset) && csv.lines().count() == 14, "{csv}");
+    // What is read by a program as well: the rule of the subset, and what may be accepted.
+    let line =
+        |part: &str| csv.lines().find(|line| line.contains(part)).unwrap_or_else(|| panic!("{part}: {csv}"));
+    assert!(
+        line(subset).ends_with(
+            ",exact,the 7 tasks of lowest uncertainty; tasks that tie with the last one belong to it,–"
+        ),
+        "{csv}"
+    );
+    let accepted = line(
+        "accept tasks for ssim of at least -12 by total_sum, with a chance of at most 0.1 to fall short",
+    );
+    assert!(accepted.rsplit(',').next().unwrap().parse::<f64>().unwrap() < 20.0, "{accepted}");
+    assert!(told.contains("1 id(s) have no accuracy here: elsewhere"), "{told}");
     // At twelve tasks and α = .1 one may fall short; at .05 nothing can be promised.
     let written = fs::read_to_string(out.join("calibration.json")).unwrap();
     assert!(written.contains(r#""acceptance": {"#) && written.contains(r#""families": "Holm"#));
+    assert!(written.contains(r#""target": {"#) && written.contains(r#""subset_rule": "the 7 tasks"#));
     let (code, _, told) =
         ended(squbed(&[&arguments[..], &["--target-accuracy", "-12", "--alpha", "0.05"]].concat()));
     assert!(code == 0 && told.contains("12 items give no guarantee at the level 0.05"), "{told}");

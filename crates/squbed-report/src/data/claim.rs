@@ -3,7 +3,7 @@
 use serde::Serialize;
 use squbed_core::float;
 
-use crate::Curves;
+use crate::{Curves, Scatter};
 
 /// Every test of the claim, with what was fixed before.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -16,14 +16,23 @@ pub struct Claim {
     pub families: String,
     /// Where the human ranking of Figure 3 comes from, in words; empty where there is none.
     pub human_ranking: String,
+    /// Tasks by what a test correlates: of Figure 3 each accuracy with the human ranking, of Figure 4 each total with each
+    /// accuracy.
+    pub scatters: Vec<ClaimScatter>,
     /// Curves: τ over all thresholds, risk over coverage.
     pub curves: Vec<ClaimCurves>,
     /// How much each part drives the order of each total.
     pub contributions: Vec<Contribution>,
     /// What trusting the least uncertain tasks first is worth.
     pub risk_coverage: Vec<RiskCoverage>,
+    /// The same correlations with the prompt's length held fixed, and within categories; no tests of a figure.
+    pub past_the_prompts: Vec<ClaimTest>,
+    /// Which further tasks may be accepted, in words; empty where no accuracy was wanted.
+    pub accepted: Vec<String>,
     /// Metrics that were asked for and could not be computed.
     pub not_run: Vec<NotRun>,
+    /// What else is missing, and why.
+    pub not_computed: Vec<NotRun>,
 }
 
 /// One rank correlation of the claim.
@@ -33,6 +42,8 @@ pub struct ClaimTest {
     pub figure: u8,
     /// The estimate; empty where no uncertainty takes part.
     pub estimate: String,
+    /// The accuracy.
+    pub metric: String,
     /// What is correlated, in words.
     pub x: String,
     /// With what, in words.
@@ -53,6 +64,11 @@ pub struct ClaimTest {
     /// Two-sided p.
     #[serde(with = "float")]
     pub p: f64,
+    /// How p was computed, e.g. `exact`.
+    pub p_method: String,
+    /// Two-sided p of a permutation test beside it; NaN where none was made.
+    #[serde(with = "float")]
+    pub p_permutation: f64,
     /// One-sided p of the claim's direction.
     #[serde(with = "float")]
     pub p_less: f64,
@@ -61,6 +77,15 @@ pub struct ClaimTest {
     pub p_holm: f64,
     /// Why τ is undefined, where it is.
     pub undefined: Option<String>,
+}
+
+/// A scatter plot of the claim.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ClaimScatter {
+    /// The paper's figure: 3 or 4.
+    pub figure: u8,
+    /// The picture; its name is given by the report.
+    pub scatter: Scatter,
 }
 
 /// Curves with what a reader has to know of them.
@@ -116,10 +141,10 @@ pub struct RiskCoverage {
     pub gain: f64,
 }
 
-/// A metric that was asked for and could not be computed.
+/// Something that was asked for and could not be computed.
 #[derive(Clone, Debug, Serialize)]
 pub struct NotRun {
-    /// The metric.
+    /// The metric, or what else it is.
     pub metric: String,
     /// Why, and what to do.
     pub why: String,

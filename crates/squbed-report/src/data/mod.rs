@@ -10,7 +10,7 @@ mod task;
 
 use serde::Serialize;
 
-pub use claim::{Claim, ClaimCurves, ClaimTest, Contribution, NotRun, RiskCoverage};
+pub use claim::{Claim, ClaimCurves, ClaimScatter, ClaimTest, Contribution, NotRun, RiskCoverage};
 pub use method::{Correlation, Method, MethodOption, Origin, SeedRow, SeedTable};
 pub use quantity::{Bound, Quantity};
 pub use run::{Failure, Run, Step};

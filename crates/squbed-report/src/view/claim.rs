@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::Number;
 use crate::{
     Claim, ClaimTest, Contribution, NotRun, Plot, ReportData, RiskCoverage,
-    figures::claim_curves,
+    figures::{claim_curves, claim_scatters},
     format::{fixed, interval},
     plot_svg,
 };
@@ -16,9 +16,12 @@ pub(super) struct ClaimView<'a> {
     figures: Vec<FigureView<'a>>,
     families: &'a str,
     curves: Vec<CurvesView<'a>>,
+    past_the_prompts: Vec<TestView<'a>>,
+    accepted: &'a [String],
     contributions: Vec<ContributionView<'a>>,
     risk_coverage: Vec<RiskView<'a>>,
     not_run: &'a [NotRun],
+    not_computed: &'a [NotRun],
 }
 
 #[derive(Serialize)]
@@ -27,6 +30,10 @@ struct FigureView<'a> {
     title: &'static str,
     about: String,
     tests: Vec<TestView<'a>>,
+    /// Whether a permutation test stands beside any p.
+    permuted: bool,
+    /// Small pictures, and how many.
+    scatters: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -39,6 +46,8 @@ struct TestView<'a> {
     tau: Number,
     interval: String,
     p: Number,
+    p_method: &'a str,
+    p_permutation: Number,
     p_less: Number,
     p_holm: Number,
     undefined: Option<&'a str>,
@@ -78,20 +87,24 @@ pub(super) fn claim(data: &ReportData) -> Option<ClaimView<'_>> {
         return None;
     }
     Some(ClaimView {
-        figures: [3, 4, 5].into_iter().filter_map(|number| figure(claim, number)).collect(),
+        figures: [3, 4, 5].into_iter().filter_map(|number| figure(data, number)).collect(),
         families: &claim.families,
         curves: claim_curves(data)
             .into_iter()
             .zip(&claim.curves)
             .map(|(curves, of)| CurvesView { svg: plot_svg(&Plot::Curves(curves)), caption: &of.caption })
             .collect(),
+        past_the_prompts: claim.past_the_prompts.iter().map(test).collect(),
+        accepted: &claim.accepted,
         contributions: claim.contributions.iter().map(contribution).collect(),
         risk_coverage: claim.risk_coverage.iter().map(risk).collect(),
         not_run: &claim.not_run,
+        not_computed: &claim.not_computed,
     })
 }
 
-fn figure(claim: &Claim, number: u8) -> Option<FigureView<'_>> {
+fn figure(data: &ReportData, number: u8) -> Option<FigureView<'_>> {
+    let claim: &Claim = &data.claim;
     let tests: Vec<TestView<'_>> = claim.tests.iter().filter(|t| t.figure == number).map(test).collect();
     let (title, about) = match number {
         3 => ("Do the accuracies rank tasks as people do?", claim.human_ranking.clone()),
@@ -109,7 +122,13 @@ fn figure(claim: &Claim, number: u8) -> Option<FigureView<'_>> {
             ),
         ),
     };
-    (!tests.is_empty()).then_some(FigureView { number, title, about, tests })
+    let permuted = claim.tests.iter().any(|t| t.figure == number && !t.p_permutation.is_nan());
+    let drawn = claim_scatters(data).into_iter().zip(&claim.scatters);
+    let scatters = drawn
+        .filter(|(_, of)| of.figure == number)
+        .map(|(scatter, _)| plot_svg(&Plot::Scatter(scatter)))
+        .collect();
+    (!tests.is_empty()).then_some(FigureView { number, title, about, tests, permuted, scatters })
 }
 
 fn test(test: &ClaimTest) -> TestView<'_> {
@@ -122,6 +141,8 @@ fn test(test: &ClaimTest) -> TestView<'_> {
         tau: Number::tau(test.tau),
         interval: interval(test.ci_low, test.ci_high),
         p: Number::p(test.p),
+        p_method: &test.p_method,
+        p_permutation: Number::p(test.p_permutation),
         p_less: Number::p(test.p_less),
         p_holm: Number::p(test.p_holm),
         undefined: test.undefined.as_deref(),

@@ -6,6 +6,8 @@ mod tasks;
 
 use serde::Serialize;
 
+pub(crate) use tasks::flag_name;
+
 use crate::{
     Error, Outcome, Plot, ReportData, Run,
     figures::{all_methods, forest, plots},
@@ -65,6 +67,7 @@ pub(crate) struct Page<'a> {
     methods_text: &'a [String],
     citations: &'a [String],
     plots: Vec<String>,
+    tables: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -133,6 +136,7 @@ pub(crate) fn page(data: &ReportData) -> Result<Page<'_>, Error> {
         methods_text: &data.methods_text,
         citations: &data.citations,
         plots: plots(data).iter().map(|p| p.name().to_owned()).collect(),
+        tables: crate::tables::tables(data).iter().map(|table| table.name).collect(),
     })
 }
 

@@ -286,6 +286,11 @@ fn task_flags(task: &TaskReport) -> Vec<String> {
     on_prompts.chain(on_videos).collect()
 }
 
+/// A remark's name.
+pub(crate) fn flag_name(of: Flag) -> &'static str {
+    flag(of).0
+}
+
 /// A remark's name and meaning.
 fn flag(flag: Flag) -> (&'static str, &'static str) {
     match flag {

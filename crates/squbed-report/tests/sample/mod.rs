@@ -4,10 +4,10 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use squbed_core::Flag;
 use squbed_report::{
-    AccuracyMetric, Bound, Claim, ClaimCurves, ClaimTest, Contribution, Correlation, Curve, CurvePoint,
-    Curves, Estimate, Failure, Floor, Image, LatentReport, Method, MethodOption, NotRun, Note, Origin,
-    Outcome, Quantity, Range, ReportData, RiskCoverage, Run, SeedRow, SeedTable, Step, TaskReport, Truth,
-    Verdict,
+    AccuracyMetric, Bound, Claim, ClaimCurves, ClaimScatter, ClaimTest, Contribution, Correlation, Curve,
+    CurvePoint, Curves, Estimate, Failure, Floor, Image, LatentReport, Method, MethodOption, NotRun, Note,
+    Origin, Outcome, Point, Quantity, Range, ReportData, RiskCoverage, Run, Scatter, SeedRow, SeedTable,
+    Step, TaskReport, Truth, Verdict,
 };
 
 const METHODS: [&str; 4] = [
@@ -152,6 +152,7 @@ fn claim() -> Claim {
     let test = |figure: u8, estimate: &str, x: &str, tau: f64| ClaimTest {
         figure,
         estimate: estimate.to_owned(),
+        metric: "I3D cosine".to_owned(),
         x: x.to_owned(),
         y: if figure == 3 { "human ranking" } else { "I3D cosine" }.to_owned(),
         scope: "all tasks".to_owned(),
@@ -160,6 +161,8 @@ fn claim() -> Claim {
         ci_low: tau - 0.2,
         ci_high: tau + 0.2,
         p: 0.0123,
+        p_method: "exact".to_owned(),
+        p_permutation: if figure == 4 { 0.0117 } else { f64::NAN },
         p_less: 0.00615,
         p_holm: 0.0738,
         undefined: None,
@@ -194,7 +197,40 @@ fn claim() -> Claim {
         },
         caption: "Marks where p < 0.05.".to_owned(),
     };
+    let scatter = |figure: u8, x: &str, y: &str| ClaimScatter {
+        figure,
+        scatter: Scatter {
+            title: format!("{x} with {y}"),
+            subtitle: "τ = −0.64".to_owned(),
+            x: x.to_owned(),
+            y: y.to_owned(),
+            points: (0..9)
+                .map(|i| Point {
+                    label: format!("t{i:02}"),
+                    x: f64::from(i),
+                    y: f64::from(i * 5 % 9),
+                    marked: false,
+                })
+                .collect(),
+            ..Scatter::default()
+        },
+    };
     Claim {
+        scatters: vec![
+            scatter(3, "human ranking", "I3D cosine"),
+            scatter(4, "total mi", "I3D cosine"),
+            scatter(4, "total mi", "PSNR"),
+        ],
+        past_the_prompts: vec![ClaimTest {
+            scope: "the prompt’s words held fixed".to_owned(),
+            p_holm: f64::NAN,
+            ..test(0, "default", "total by rank sum", -0.47)
+        }],
+        accepted: vec!["default: accept tasks up to a total of −1850.2.".to_owned()],
+        not_computed: vec![NotRun {
+            metric: "risk and coverage, PSNR".to_owned(),
+            why: "1 of 24 tasks have an infinite accuracy".to_owned(),
+        }],
         tests: vec![
             test(3, "", "I3D cosine", -0.64),
             test(4, "default", "total by rank sum", -0.53),

@@ -4,12 +4,14 @@
 //! | --- | --- |
 //! | `uncertainty.jsonl` | a [`TaskUncertainty`] |
 //! | `uncertainty.parquet` | the same: the task's numbers, its intervals as `interval_…`, the prompts' fit as `prompts_…`, and `videos`, a list of structs with one fit a latent prompt; the options in force as JSON in the metadata under `squbed.method` |
-//! | `accuracy.jsonl` | an [`AccuracyScore`] |
+//! | `accuracy.jsonl` | an [`AccuracyScore`]: a task and a metric |
+//! | `accuracy.parquet` | the same |
 //! | `truth.jsonl` | a [`TruthRow`] |
 //!
 //! In JSON an infinity is the string `"inf"` or `"-inf"` and an undefined number is `null`; in Parquet
 //! an infinity is itself and an undefined number is null.
 
+mod scores;
 mod table;
 
 use std::path::Path;
@@ -24,7 +26,7 @@ use crate::{
 
 /// Name of the uncertainties in a folder of results, without `.jsonl` or `.parquet`.
 const UNCERTAINTY: &str = "uncertainty";
-const ACCURACY: &str = "accuracy.jsonl";
+const ACCURACY: &str = "accuracy";
 const TRUTH: &str = "truth.jsonl";
 
 /// What is true of a task of the closed world.
@@ -63,14 +65,15 @@ pub fn read_method(dir: &Path) -> Result<serde_json::Value> {
     table::read_method(&dir.join(format!("{UNCERTAINTY}.parquet")))
 }
 
-/// Writes `accuracy.jsonl` into `dir`, whole or not at all.
+/// Writes `accuracy.jsonl` and `accuracy.parquet` into `dir`, each whole or not at all.
 pub fn write_accuracy(dir: &Path, rows: &[AccuracyScore]) -> Result<()> {
-    write_json_lines(&dir.join(ACCURACY), rows)
+    scores::write(&dir.join(format!("{ACCURACY}.parquet")), rows)?;
+    write_json_lines(&dir.join(format!("{ACCURACY}.jsonl")), rows)
 }
 
 /// Reads `accuracy.jsonl` in `dir`.
 pub fn read_accuracy(dir: &Path) -> Result<Vec<AccuracyScore>> {
-    read(&dir.join(ACCURACY), "a row is an object with id, metric, value and videos")
+    read(&dir.join(format!("{ACCURACY}.jsonl")), "a row is an object with id, metric, value and videos")
 }
 
 /// Writes `truth.jsonl` into `dir`, whole or not at all.

@@ -20,13 +20,23 @@ use crate::{
 const METHOD_KEY: &str = "squbed.method";
 
 pub(super) fn write(path: &Path, rows: &[TaskUncertainty], method: &str) -> Result<()> {
+    let method = KeyValue::new(METHOD_KEY.to_owned(), method.to_owned());
+    write_table(path, Some(vec![method]), || to_batch(rows))
+}
+
+/// Writes one table; the file appears whole or not at all.
+pub(super) fn write_table(
+    path: &Path,
+    metadata: Option<Vec<KeyValue>>,
+    table: impl FnOnce() -> Result<RecordBatch, ArrowError>,
+) -> Result<()> {
     let properties = WriterProperties::builder()
         .set_created_by(concat!("squbed ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_key_value_metadata(Some(vec![KeyValue::new(METHOD_KEY.to_owned(), method.to_owned())]))
+        .set_key_value_metadata(metadata)
         .build();
     write_atomic_with(path, |file| {
-        let batch = to_batch(rows).map_err(std::io::Error::other)?;
+        let batch = table().map_err(std::io::Error::other)?;
         let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).map_err(writing)?;
         writer.write(&batch).map_err(writing)?;
         writer.close().map_err(writing)?;
@@ -109,7 +119,7 @@ fn to_batch(rows: &[TaskUncertainty]) -> Result<RecordBatch, ArrowError> {
 }
 
 /// NaN as null.
-fn defined(x: f64) -> Option<f64> {
+pub(super) fn defined(x: f64) -> Option<f64> {
     (!x.is_nan()).then_some(x)
 }
 

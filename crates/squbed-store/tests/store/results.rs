@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use arrow_array::{cast::AsArray, types::Float64Type};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use squbed_core::{AccuracyScore, Flag, GroupFit, Interval, Intervals, TaskUncertainty};
 use squbed_store::{
     TruthRow, read_accuracy, read_method, read_truth, read_uncertainty, write_accuracy, write_truth,
@@ -114,6 +116,15 @@ fn accuracies_and_truths_survive() {
     ];
     write_accuracy(home.path(), &scores).unwrap();
     assert_eq!(read_accuracy(home.path()).unwrap(), scores);
+    // The same for programs that load tables.
+    let file = fs::File::open(home.path().join("accuracy.parquet")).unwrap();
+    let mut reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+    let table = reader.next().unwrap().unwrap();
+    let names: Vec<String> = table.schema().fields().iter().map(|field| field.name().clone()).collect();
+    assert_eq!(names, ["id", "metric", "value", "videos"]);
+    let values = table["value"].as_primitive::<Float64Type>();
+    assert_eq!(values.values(), &[0.123_456_789_012_345_68, f64::INFINITY]);
+    assert_eq!(table["metric"].as_string::<i32>().value(1), "psnr");
     let truths = [
         TruthRow {
             id: "a".into(),

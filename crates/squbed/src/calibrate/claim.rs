@@ -102,7 +102,7 @@ pub(super) struct Scored<'a> {
 
 impl Settings {
     fn test(&self, x: &[f64], y: &[f64], names: Test) -> Result<Test> {
-        let (p_less, p_greater) = one_sided(x, y)?;
+        let (p_less, p_greater) = one_sided(x, y, self.resampling.seed)?;
         let correlation = correlate(x, y, self.resampling)?;
         let p_permutation = if self.permutations > 0 && correlation.undefined.is_none() {
             let Self { permutations, resampling, .. } = *self;
@@ -144,9 +144,15 @@ impl Settings {
         for (part, other, [x, by]) in scored.parts() {
             let subset = self.rule.choose(&by);
             let pick = |v: &[f64]| subset.iter().map(|&i| v[i]).collect::<Vec<f64>>();
-            let scope = format!("the {} tasks of lowest {other} uncertainty", subset.len());
-            tests.push(self.test(&pick(&x), &pick(y), names(5, part, &scope))?);
-            tests.push(self.test(&x, y, names(5, part, "all tasks"))?);
+            // A subset that is the whole is tested once: twice, Holm's correction would count one test as two.
+            let mut whole = "all tasks".to_owned();
+            if subset.len() < x.len() {
+                let scope = format!("the {} tasks of lowest {other} uncertainty", subset.len());
+                tests.push(self.test(&pick(&x), &pick(y), names(5, part, &scope))?);
+            } else {
+                whole.push_str(&format!(", which the subset of lowest {other} uncertainty is as well"));
+            }
+            tests.push(self.test(&x, y, names(5, part, &whole))?);
             let correlation = correlate_given(&x, y, &by, self.resampling)?;
             let scope = format!("all tasks, {other} uncertainty held fixed");
             let (p_less, p_greater) = one_sided_given(&x, y, &by)?;

@@ -14,10 +14,11 @@ pub struct Correlation {
     /// Kendall's τ-b; NaN (`null`) where it is undefined.
     #[serde(with = "float")]
     pub tau: f64,
-    /// Two-sided p, exact where there are no ties and few tasks.
+    /// Two-sided p: of few tasks exact, or with ties by permutation, which holds with ties as well; asymptotic of many.
     #[serde(with = "float")]
     pub p: f64,
-    /// `exact` or `asymptotic`; `none` where τ is undefined.
+    /// How: `exact`, `exact, all 5040 pairings`, `permutation, 9999 random pairings`, `asymptotic`; `none` where τ is
+    /// undefined.
     pub p_method: String,
     /// Lower end of the 95 % interval; NaN (`null`) where there is none.
     #[serde(with = "float")]
@@ -75,7 +76,11 @@ pub const LEVEL: f64 = 0.95;
 /// of their τ's are no interval.
 pub const LEAST_RESAMPLED: usize = 5;
 
-/// The percentile-bootstrap interval of τ-b over rows, and how it was made; both ends are NaN, and the
+/// Most rows that are resampled. The percentiles of more are those of the normal distribution, whose width the jackknife
+/// finds in O(n log n): at 10,000 tasks in milliseconds instead of seconds for each τ.
+pub const MOST_RESAMPLED: usize = 2000;
+
+/// The percentile-bootstrap interval of τ-b over rows, of more than [`MOST_RESAMPLED`] the jackknife's, and how it was made; both ends are NaN, and the
 /// reason stands in its place, where there are fewer than [`LEAST_RESAMPLED`] rows or a column is constant.
 pub fn interval(x: &[f64], y: &[f64], resampling: Resampling) -> Result<(f64, f64, String)> {
     let none = |why: String| Ok((f64::NAN, f64::NAN, format!("none: {why}")));
@@ -85,7 +90,11 @@ pub fn interval(x: &[f64], y: &[f64], resampling: Resampling) -> Result<(f64, f6
     if squbed_stats::tau_b(x, y).is_nan() {
         return none(CONSTANT.to_owned());
     }
-    let i = squbed_stats::bootstrap_kendall(x, y, LEVEL, resampling.resamples, resampling.seed)?;
+    let i = if x.len() > MOST_RESAMPLED {
+        squbed_stats::jackknife_kendall(x, y, LEVEL)?
+    } else {
+        squbed_stats::bootstrap_kendall(x, y, LEVEL, resampling.resamples, resampling.seed)?
+    };
     // As for a perfect τ, which every resample repeats.
     if i.high - i.low < 1e-9 {
         return none("all resamples have the same τ, so that they show no spread".to_owned());
@@ -103,21 +112,55 @@ pub fn correlate(x: &[f64], y: &[f64], resampling: Resampling) -> Result<Correla
         let why = format!("{n} task(s) are too few to correlate, at least 2 are needed");
         return Ok(Correlation::undefined(n, why));
     }
-    let kendall = squbed_stats::kendall(x, y, Alternative::TwoSided, KendallMethod::Auto)?;
-    if kendall.tau.is_nan() {
+    let tested = Tested::of(x, y, Alternative::TwoSided, resampling.seed)?;
+    if tested.tau.is_nan() {
         return Ok(Correlation::undefined(n, CONSTANT.to_owned()));
     }
     let (ci_low, ci_high, ci_method) = interval(x, y, resampling)?;
     Ok(Correlation {
-        n: kendall.n,
-        tau: kendall.tau,
-        p: kendall.p,
-        p_method: kendall.method.to_string(),
+        n,
+        tau: tested.tau,
+        p: tested.p,
+        p_method: tested.method,
         ci_low,
         ci_high,
         ci_method,
         undefined: None,
     })
+}
+
+/// Most tasks of which all pairings are looked at: 8! are 40,320.
+const MOST_ENUMERATED: usize = 8;
+
+/// Pairings of a permutation test of more tasks; its least p is 1/10,000.
+const RANDOM_PAIRINGS: usize = 9_999;
+
+/// τ-b with one p.
+struct Tested {
+    tau: f64,
+    p: f64,
+    method: String,
+}
+
+impl Tested {
+    /// The exact distribution knows no ties, and of few tasks the asymptotic one is none: there the permutation test is
+    /// made, valid with ties.
+    fn of(x: &[f64], y: &[f64], side: Alternative, seed: u64) -> Result<Self> {
+        let kendall = squbed_stats::kendall(x, y, side, KendallMethod::Auto)?;
+        let tau = kendall.tau;
+        let tied_and_few = kendall.method == KendallMethod::Asymptotic && x.len() <= squbed_stats::MOST_EXACT;
+        if tau.is_nan() || !tied_and_few {
+            return Ok(Self { tau, p: kendall.p, method: kendall.method.to_string() });
+        }
+        let most = if x.len() <= MOST_ENUMERATED { (1..=x.len()).product() } else { RANDOM_PAIRINGS };
+        let test = squbed_stats::permutation_kendall(x, y, side, most, seed)?;
+        let method = if test.exact {
+            format!("exact, all {} pairings", test.pairings)
+        } else {
+            format!("permutation, {} random pairings", test.pairings)
+        };
+        Ok(Self { tau, p: test.p, method })
+    }
 }
 
 /// Kendall's partial τ of x and y given z, two-sided, with its interval; as [`correlate`] else.
@@ -135,7 +178,10 @@ pub fn correlate_given(x: &[f64], y: &[f64], z: &[f64], resampling: Resampling) 
             "all values of one side are the same, or what is held fixed ranks the tasks as one side does";
         return Ok(Correlation::undefined(n, why.to_owned()));
     }
-    let (ci_low, ci_high, ci_method) = if n < LEAST_RESAMPLED {
+    let (ci_low, ci_high, ci_method) = if n > MOST_RESAMPLED {
+        let interval = squbed_stats::jackknife_partial_kendall(x, y, z, LEVEL)?;
+        (interval.low, interval.high, resampled(&interval, n))
+    } else if n < LEAST_RESAMPLED {
         (f64::NAN, f64::NAN, too_few_to_resample(n))
     } else {
         let Resampling { resamples, seed } = resampling;
@@ -155,12 +201,12 @@ pub fn correlate_given(x: &[f64], y: &[f64], z: &[f64], resampling: Resampling) 
     })
 }
 
-/// The one-sided p of τ-b: against a negative and against a positive correlation; NaN where τ is undefined.
-pub(super) fn one_sided(x: &[f64], y: &[f64]) -> Result<(f64, f64)> {
+/// The one-sided p of τ-b, made as the two-sided one: against a negative and against a positive correlation; NaN where τ is undefined.
+pub(super) fn one_sided(x: &[f64], y: &[f64], seed: u64) -> Result<(f64, f64)> {
     if x.len() < 2 {
         return Ok((f64::NAN, f64::NAN));
     }
-    let p = |side| Ok::<_, crate::Error>(squbed_stats::kendall(x, y, side, KendallMethod::Auto)?.p);
+    let p = |side| Ok::<_, crate::Error>(Tested::of(x, y, side, seed)?.p);
     Ok((p(Alternative::Less)?, p(Alternative::Greater)?))
 }
 
@@ -179,5 +225,9 @@ fn too_few_to_resample(rows: usize) -> String {
 
 // Resamples that are constant in a column have no τ and are left out; their number differs from pair to pair.
 fn resampled(interval: &squbed_stats::Interval, resamples: usize) -> String {
-    format!("{}, {resamples} resamples, {} %", interval.method, interval.level * 100.0)
+    let level = interval.level * 100.0;
+    if interval.method == "jackknife" {
+        return format!("jackknife over tasks, {level} %");
+    }
+    format!("{}, {resamples} resamples, {level} %", interval.method)
 }

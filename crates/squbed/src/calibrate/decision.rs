@@ -7,6 +7,7 @@ use squbed_core::float;
 
 use super::{
     claim::Scored,
+    confounders::Confounders,
     parts::{Total, totals},
 };
 use crate::error::Result;
@@ -50,7 +51,7 @@ pub struct RiskCoverageRow {
     pub estimate: String,
     /// The accuracy, whose negative is the risk.
     pub metric: String,
-    /// The total.
+    /// The total, or [`OPTIMAL`].
     pub total: String,
     /// Share of the tasks kept.
     pub coverage: f64,
@@ -96,9 +97,26 @@ pub struct MetricAnalysis {
     /// further task has none, and no threshold is made of it.
     #[serde(default)]
     pub acceptance: BTreeMap<String, Acceptance>,
+    /// What else may stand behind the correlations.
+    #[serde(default)]
+    pub confounders: Confounders,
     /// Why something is not there, by its name.
     #[serde(default)]
     pub not_computed: BTreeMap<String, String>,
+}
+
+/// In the place of a total: the order of the accuracy itself, which no uncertainty does better than.
+pub const OPTIMAL: &str = "optimal";
+
+fn points(scored: &Scored<'_>, total: &str, curve: Vec<squbed_stats::CoveragePoint>) -> Vec<RiskCoverageRow> {
+    let row = |point: squbed_stats::CoveragePoint| RiskCoverageRow {
+        estimate: scored.estimate.to_owned(),
+        metric: scored.metric.to_owned(),
+        total: total.to_owned(),
+        coverage: point.coverage,
+        risk: point.risk,
+    };
+    curve.into_iter().map(row).collect()
 }
 
 /// Totals that a task has whatever the others are.
@@ -135,19 +153,20 @@ pub(super) fn analyse(
         };
         analysis.contributions.insert(name.to_owned(), contribution);
         match squbed_stats::risk_coverage(&values, &risk) {
-            Ok(squbed_stats::RiskCoverage { curve, area, optimal, random, gain }) => {
+            Ok(squbed_stats::RiskCoverage { curve, best, area, optimal, random, gain }) => {
+                // The best order is one for all totals.
+                let optimal_rows = if rows.is_empty() { points(scored, OPTIMAL, best) } else { Vec::new() };
+                rows.extend(optimal_rows);
                 let area = RiskCoverageArea { area, optimal, random, gain };
                 analysis.risk_coverage.insert(name.to_owned(), area);
-                rows.extend(curve.into_iter().map(|point| RiskCoverageRow {
-                    estimate: scored.estimate.to_owned(),
-                    metric: scored.metric.to_owned(),
-                    total: name.to_owned(),
-                    coverage: point.coverage,
-                    risk: point.risk,
-                }));
+                rows.extend(points(scored, name, curve));
             }
             Err(error @ squbed_stats::Error::Infinite { .. }) => {
-                let why = format!("an accuracy is infinite, so that there is no mean ({error})");
+                let infinite = scored.accuracy.iter().filter(|accuracy| accuracy.is_infinite()).count();
+                let why = format!(
+                    "{infinite} of {} tasks have an infinite accuracy, so that there is no mean risk ({error})",
+                    scored.accuracy.len()
+                );
                 analysis.not_computed.insert("risk_coverage".to_owned(), why);
             }
             Err(other) => return Err(other.into()),

@@ -13,7 +13,7 @@ use squbed_core::TaskUncertainty;
 use super::{
     Accuracies, CalibrateError, Calibration, HumanRanking, Parts, Resampling, SubsetRule, Truth, calibrate,
     claim::{self, Scored, Settings, Test},
-    correlate,
+    confounders, correlate,
     decision::{self, MetricAnalysis, Target},
     ranking::RankingUsed,
 };
@@ -74,6 +74,10 @@ pub struct Claim {
     /// The tests of Figures 3, 4 and 5.
     #[serde(default)]
     pub tests: Vec<Test>,
+    /// The accuracy that accepted tasks should reach, where one was asked for; the answers are in
+    /// [`by_metric`](Self::by_metric), of the primary metric.
+    #[serde(default)]
+    pub target: Option<Target>,
     /// Contributions of the parts, risk and coverage, and thresholds: by estimate, then by metric.
     #[serde(default)]
     pub by_metric: BTreeMap<String, BTreeMap<String, MetricAnalysis>>,
@@ -144,9 +148,10 @@ pub fn calibrate_folder(
         claim: Claim {
             metrics: accuracies.metrics().to_vec(),
             unmatched: unmatched(leading, &accuracies),
-            human_ranking: ranking.as_ref().map(|r| used(r, leading)),
+            human_ranking: ranking.as_ref().map(|r| used(r, &accuracies)),
             subset_rule: rule.to_string(),
             families: claim::FAMILIES.to_owned(),
+            target: options.target,
             ..Claim::default()
         },
     };
@@ -162,11 +167,13 @@ pub fn calibrate_folder(
         file.claim.tests = figure_3(&settings, &accuracies, ranking)?;
     }
     let scored = scored(&estimates, &accuracies, truth.as_ref());
+    let tasks = results::read_tasks_of(out)?;
     let analysed: Vec<Analysed> = scored
         .par_iter()
         .map(|scored| {
             let target = options.target.filter(|_| scored.metric == primary);
-            let (analysis, risk_coverage) = decision::analyse(scored, target)?;
+            let (mut analysis, risk_coverage) = decision::analyse(scored, target)?;
+            analysis.confounders = confounders::confounders(scored, &tasks, resampling)?;
             let tests = settings.figures_4_and_5(scored)?;
             Ok(Analysed { tests, analysis, curves: scored.curves()?, risk_coverage })
         })
@@ -275,12 +282,13 @@ fn unmatched(rows: &[TaskUncertainty], accuracies: &Accuracies) -> BTreeMap<Stri
     accuracies.metrics().iter().map(of_metric).collect()
 }
 
-fn used(ranking: &HumanRanking, rows: &[TaskUncertainty]) -> RankingUsed {
-    let tasks: BTreeSet<&String> = rows.iter().map(|row| &row.id).collect();
+fn used(ranking: &HumanRanking, accuracies: &Accuracies) -> RankingUsed {
+    let known = |id: &str| accuracies.metrics().iter().any(|metric| accuracies.value(metric, id).is_some());
     RankingUsed {
         file: ranking.path.display().to_string(),
         rows: ranking.ranks.len(),
-        unknown_ids: ranking.ranks.keys().filter(|id| !tasks.contains(id)).cloned().collect(),
+        unknown_ids: ranking.ranks.keys().filter(|id| !known(id)).cloned().collect(),
+        ranks: ranking.ranks.clone(),
     }
 }
 

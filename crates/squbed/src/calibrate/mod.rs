@@ -1,11 +1,12 @@
 //! Does uncertainty predict accuracy, and does it follow the truth where the truth is known?
 //!
 //! [`calibrate()`] correlates one set of estimates with truth and accuracy; [`claim`] tests the paper's claim, figure by
-//! figure, for every accuracy; [`decision`] says what the uncertainty is good for; [`folder`] does all of it for a results'
+//! figure, for every accuracy; [`confounders`] looks for what else may stand behind it; [`decision`] says what the uncertainty is good for; [`folder`] does all of it for a results'
 //! folder.
 
 mod accuracies;
 pub mod claim;
+pub mod confounders;
 mod correlation;
 pub mod decision;
 mod error;
@@ -20,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use accuracies::Accuracies;
 pub use correlation::{
-    Correlation, LEAST_RESAMPLED, LEVEL, Resampling, correlate, correlate_given, interval,
+    Correlation, LEAST_RESAMPLED, LEVEL, MOST_RESAMPLED, Resampling, correlate, correlate_given, interval,
 };
 pub use error::CalibrateError;
 pub use folder::{CalibrateOptions, calibrate_folder};
@@ -243,6 +244,12 @@ mod tests {
             "{low} {high} {how}"
         );
         assert!(interval(&x, &x, Resampling::default()).unwrap().2.contains("no spread"));
+        // Of many rows no resample is drawn.
+        let many: Vec<f64> = (0..=MOST_RESAMPLED).map(|i| i as f64).collect();
+        let other: Vec<f64> = (0..=MOST_RESAMPLED).map(|i| (i * 7 % 1000) as f64 + i as f64 / 3.0).collect();
+        let (low, high, how) = interval(&many, &other, Resampling::default()).unwrap();
+        let tau = squbed_stats::tau_b(&many, &other);
+        assert!(low < tau && tau < high && how == "jackknife over tasks, 95 %", "{low} {high} {how}");
     }
 
     #[test]

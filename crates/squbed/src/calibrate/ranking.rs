@@ -25,8 +25,11 @@ pub struct RankingUsed {
     pub file: String,
     /// Rows of it.
     pub rows: usize,
-    /// Its ids that are no task of the estimates.
+    /// Its ids that no accuracy is known of, which Figure 3 leaves out.
     pub unknown_ids: Vec<String>,
+    /// The ranks by task.
+    #[serde(default)]
+    pub ranks: BTreeMap<String, f64>,
 }
 
 impl HumanRanking {

@@ -1,7 +1,7 @@
 //! Metrics of frames, video by video.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::Path,
     time::Instant,
 };
@@ -13,7 +13,9 @@ use squbed_store::Failure;
 
 use super::{
     FRAMES, Loaded, Measure, SIDE, VideoScore,
-    loaded::{Compared, Truth},
+    clip::{FrameRows, Key, Wanted},
+    loaded::Compared,
+    record::Journal,
 };
 use crate::{
     embed::{digest_video, failure},
@@ -26,21 +28,21 @@ const VIDEOS_A_STEP: usize = 8;
 
 /// What [`score_frames`] found.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct FrameScores {
+pub(super) struct FrameScores {
     /// Mean over the videos of each task, metric by metric in the order asked for.
-    pub tasks: Vec<AccuracyScore>,
+    pub(super) tasks: Vec<AccuracyScore>,
     /// Every video and metric.
-    pub videos: Vec<VideoScore>,
+    pub(super) videos: Vec<VideoScore>,
     /// What a reader has to know, such as videos that equal their ground truth.
-    pub remarks: Vec<String>,
+    pub(super) remarks: Vec<String>,
     /// Values that stood there from an earlier call.
-    pub reused: usize,
+    pub(super) reused: usize,
     /// Values computed now.
-    pub computed: usize,
+    pub(super) computed: usize,
     /// Seconds that took.
-    pub seconds: f64,
+    pub(super) seconds: f64,
     /// Videos and ground truths that cannot be compared.
-    pub failures: Vec<Failure>,
+    pub(super) failures: Vec<Failure>,
 }
 
 /// A generated video with its place.
@@ -52,18 +54,21 @@ struct Sample<'a> {
 }
 
 /// A value is the same where all of this is.
-type Key = (String, String, String);
+type ValueKey = (String, String, String);
 
 /// Computes what `loaded` measures, of every video of every task. Values of `known` whose files and metrics did not
-/// change are used again. A video or ground truth that cannot be read is recorded, and the others go on.
+/// change are used again; those of each task are in the journal before the next task begins. A video or ground truth
+/// that cannot be read is recorded, and the others go on.
 ///
 /// # Errors
 ///
-/// A device that fails.
-pub fn score_frames(
+/// A device that fails, a cache or a journal that cannot be written.
+pub(super) fn score_frames(
     tasks: &[Task],
     loaded: &Loaded,
     known: &[VideoScore],
+    journal: &mut Journal,
+    cache: &Path,
     progress: &dyn Progress,
 ) -> Result<FrameScores> {
     let mut scores = FrameScores::default();
@@ -71,16 +76,20 @@ pub fn score_frames(
         return Ok(scores);
     }
     let started = Instant::now();
-    let known: HashMap<Key, f64> =
+    let known: HashMap<ValueKey, f64> =
         known.iter().map(|row| ((row.by.clone(), row.video.clone(), row.with.clone()), row.value)).collect();
     let prompts: Vec<&str> = tasks.iter().map(|task| task.prompt.as_str()).collect();
     let prompts = loaded.prompts(&prompts)?;
     let videos = tasks.iter().flat_map(|t| &t.latents).map(|z| z.videos.len()).sum::<usize>();
     progress.begin("compare videos", videos as u64, "clips");
+    let mut clip = loaded.clip().map(|clip| FrameRows::open(clip, cache, progress)).transpose()?;
     for (i, task) in tasks.iter().enumerate() {
         let one = OneTask { task, loaded, known: &known, prompt: prompts.get(i).map(Vec::as_slice) };
-        one.score(&mut scores, progress)?;
+        let computed = one.score(clip.as_mut(), &mut scores, progress)?;
+        journal.append(&computed)?;
+        clip.as_mut().map_or(Ok(()), FrameRows::end_task)?;
     }
+    clip.as_mut().map_or(Ok(()), FrameRows::keep)?;
     progress.end();
     for (_, record) in loaded.measures() {
         scores.tasks.extend(task_means(tasks, &scores.videos, &record.name));
@@ -107,7 +116,7 @@ fn task_means(tasks: &[Task], videos: &[VideoScore], metric: &str) -> Vec<Accura
 struct OneTask<'a> {
     task: &'a Task,
     loaded: &'a Loaded,
-    known: &'a HashMap<Key, f64>,
+    known: &'a HashMap<ValueKey, f64>,
     /// The prompt's embedding, where the alignment is asked for.
     prompt: Option<&'a [f32]>,
 }
@@ -120,15 +129,35 @@ struct Length {
     shared: Option<f64>,
 }
 
+/// A ground truth over one span of seconds, which many videos are compared with.
+struct Truth {
+    span: f64,
+    key: Key,
+    /// None where CLIP's embeddings of them are all that is asked for, and are there.
+    frames: Option<Vec<Frame>>,
+}
+
+/// A video with what it still has to be measured by.
+struct Open<'a> {
+    sample: &'a Sample<'a>,
+    wanted: Vec<Measure>,
+    length: Length,
+}
+
 /// The frames of one video that its open measures need.
 struct Decoded {
-    /// Place of the ground truth over the same span.
-    shared: Option<(usize, Vec<Frame>)>,
+    shared: Option<Vec<Frame>>,
     own: Option<Vec<Frame>>,
 }
 
 impl OneTask<'_> {
-    fn score(&self, scores: &mut FrameScores, progress: &dyn Progress) -> Result<()> {
+    /// Adds the task's values to the scores, and gives those that were computed now.
+    fn score(
+        &self,
+        mut clip: Option<&mut FrameRows<'_>>,
+        scores: &mut FrameScores,
+        progress: &dyn Progress,
+    ) -> Result<Vec<VideoScore>> {
         let truth = self.task.ground_truth.as_deref();
         let mut truth_digest = None;
         if let Some(path) = truth {
@@ -157,7 +186,7 @@ impl OneTask<'_> {
             }
         }
 
-        let mut rows: Vec<VideoScore> = Vec::new();
+        let (mut rows_of_task, mut fresh) = (Vec::new(), Vec::new());
         let mut open: Vec<(&Sample<'_>, Vec<Measure>)> = Vec::new();
         let row = |of: &Sample<'_>, measure: Measure, value: f64| {
             let (_, record) = self.loaded.measures().iter().find(|(m, _)| *m == measure)?;
@@ -178,7 +207,7 @@ impl OneTask<'_> {
                 let Some(with) = with(*measure) else { continue };
                 match self.known.get(&(record.by.clone(), sample.digest.clone(), with)) {
                     Some(&value) => {
-                        rows.extend(row(sample, *measure, value));
+                        rows_of_task.extend(row(sample, *measure, value));
                         scores.reused += 1;
                     }
                     None => wanted.push(*measure),
@@ -191,46 +220,40 @@ impl OneTask<'_> {
             }
         }
 
-        let lengths = self.lengths(&open, scores);
-        let truths = self.truths(&open, &lengths, scores)?;
-        for (step, lengths) in open.chunks(VIDEOS_A_STEP).zip(lengths.chunks(VIDEOS_A_STEP)) {
-            let decoded: Vec<Option<Result<Decoded, Failure>>> = step
-                .par_iter()
-                .zip(lengths)
-                .map(|((sample, wanted), length)| {
-                    let length = (*length)?;
-                    let compares = wanted.iter().any(|m| m.needs_truth());
-                    let shared =
-                        truths.iter().position(|truth| compares && Some(truth.span) == length.shared);
-                    Some(decode(sample.path, shared.map(|at| (at, truths[at].span)), length.own, wanted))
-                })
-                .collect();
-            let mut compared = Vec::new();
-            for ((sample, wanted), decoded) in step.iter().zip(decoded) {
-                match decoded {
-                    Some(Ok(decoded)) => compared.push((*sample, wanted, decoded)),
-                    Some(Err(failure)) => scores.failures.push(failure),
-                    None => {}
-                }
-            }
-            for (sample, wanted, decoded) in &compared {
-                let pair = decoded.shared.as_ref().map(|(at, frames)| (frames.as_slice(), &truths[*at]));
-                let own = decoded.own.as_deref().zip(self.prompt);
-                let mut values = self.loaded.values(wanted, &Compared { pair, own })?;
+        let unreadable = open.len();
+        let open = self.with_lengths(open, scores);
+        progress.advance((unreadable - open.len()) as u64);
+        let truths = self.truths(&open, truth_digest.as_deref(), clip.as_deref_mut(), scores)?;
+        for step in open.chunks(VIDEOS_A_STEP) {
+            for (open, decoded) in self.decoded(step, &truths, clip.as_deref_mut(), scores)? {
+                let truth = open.truth(&truths);
+                let clip = clip.as_deref();
+                let rows = |seconds: f64| clip?.get(&open.key(seconds));
+                let compared = Compared {
+                    frames: decoded.shared.as_deref().zip(truth.and_then(|t| t.frames.as_deref())),
+                    rows: truth.and_then(|t| rows(t.span).zip(clip?.get(&t.key))),
+                    prompt: rows(open.length.own).zip(self.prompt),
+                };
+                let mut values = self.loaded.values(&open.wanted, compared)?;
+                let path = open.sample.path;
                 values.retain(|(measure, value)| {
                     if value.is_nan() {
-                        let (encoder, item) = (measure.name().to_owned(), sample.path.display().to_string());
+                        let (encoder, item) = (measure.name().to_owned(), path.display().to_string());
                         let why = "its value is no number".to_owned();
-                        scores.failures.push(failed(sample.path, &Error::Useless { encoder, item, why }));
+                        scores.failures.push(failed(path, &Error::Useless { encoder, item, why }));
                     }
                     !value.is_nan()
                 });
                 scores.computed += values.len();
-                rows.extend(values.into_iter().filter_map(|(measure, value)| row(sample, measure, value)));
+                let computed =
+                    values.into_iter().filter_map(|(measure, value)| row(open.sample, measure, value));
+                let computed: Vec<VideoScore> = computed.collect();
+                fresh.extend_from_slice(&computed);
+                rows_of_task.extend(computed);
             }
             progress.advance(step.len() as u64);
         }
-        let infinite = rows.iter().filter(|row| row.value == f64::INFINITY).count();
+        let infinite = rows_of_task.iter().filter(|row| row.value == f64::INFINITY).count();
         if infinite > 0 {
             scores.remarks.push(format!(
                 "task {}: {infinite} value(s) are infinite, since those frames equal the ground truth's; its mean is \
@@ -238,68 +261,181 @@ impl OneTask<'_> {
                 self.task.id
             ));
         }
-        rows.sort_by_key(|row| (row.latent, row.sample));
-        scores.videos.extend(rows);
-        Ok(())
+        // In the same order whatever was known before.
+        let place =
+            |row: &VideoScore| self.loaded.measures().iter().position(|(_, of)| of.name == row.metric);
+        rows_of_task.sort_by_key(|row| (row.latent, row.sample, place(row)));
+        scores.videos.extend(rows_of_task);
+        Ok(fresh)
     }
 
-    /// How long each video lasts, and how much of that its ground truth does; a video or a ground truth that cannot be
-    /// read is recorded.
-    fn lengths(&self, open: &[(&Sample<'_>, Vec<Measure>)], scores: &mut FrameScores) -> Vec<Option<Length>> {
+    /// Takes in how long each video lasts, and how much of that its ground truth does; a video or a ground truth that
+    /// cannot be read is recorded.
+    fn with_lengths<'s>(
+        &self,
+        open: Vec<(&'s Sample<'s>, Vec<Measure>)>,
+        scores: &mut FrameScores,
+    ) -> Vec<Open<'s>> {
         let compares = open.iter().flat_map(|(_, wanted)| wanted).any(|m| m.needs_truth());
         let truth = self.task.ground_truth.as_deref().filter(|_| compares).map(seconds);
         let truth = truth.and_then(|length| length.map_err(|failure| scores.failures.push(failure)).ok());
         let found: Vec<_> = open.par_iter().map(|(sample, _)| seconds(sample.path)).collect();
         let of = |own: f64| Length { own, shared: truth.map(|truth| own.min(truth)) };
-        found
-            .into_iter()
-            .map(|own| own.map(of).map_err(|failure| scores.failures.push(failure)).ok())
-            .collect()
+        let with = |((sample, wanted), own): (_, Result<f64, Failure>)| match own {
+            Ok(own) => Some(Open { sample, wanted, length: of(own) }),
+            Err(failure) => {
+                scores.failures.push(failure);
+                None
+            }
+        };
+        open.into_iter().zip(found).filter_map(with).collect()
     }
 
     /// The ground truth over each span that a video shares with it, from one pass over its file: few, since as a rule
-    /// every video is as long as every other.
+    /// every video is as long as every other. CLIP's embeddings of it, where they are asked for, are made.
     fn truths(
         &self,
-        open: &[(&Sample<'_>, Vec<Measure>)],
-        lengths: &[Option<Length>],
+        open: &[Open<'_>],
+        digest: Option<&str>,
+        clip: Option<&mut FrameRows<'_>>,
         scores: &mut FrameScores,
     ) -> Result<Vec<Truth>> {
-        let mut spans: Vec<f64> = lengths.iter().filter_map(|length| length.as_ref()?.shared).collect();
+        let compared = |open: &&Open<'_>| open.wanted.iter().any(|measure| measure.needs_truth());
+        let mut spans: Vec<f64> =
+            open.iter().filter(compared).filter_map(|open| open.length.shared).collect();
         spans.sort_by(f64::total_cmp);
         spans.dedup();
-        let Some(path) = self.task.ground_truth.as_deref().filter(|_| !spans.is_empty()) else {
+        let (Some(path), Some(digest)) = (self.task.ground_truth.as_deref(), digest) else {
             return Ok(Vec::new());
         };
-        let wanted: Vec<Measure> = open.iter().flat_map(|(_, wanted)| wanted).copied().collect();
+        let mut truths: Vec<Truth> =
+            spans.iter().map(|&span| Truth { span, key: Key::new(digest, span), frames: None }).collect();
+        let mut clip = clip.filter(|_| open.iter().any(Open::of_clip));
+        let mut missing: BTreeSet<usize> = BTreeSet::new();
+        for (at, truth) in truths.iter().enumerate() {
+            let of_span = || open.iter().filter(|open| open.length.shared == Some(truth.span));
+            if of_span().any(Open::of_pixels)
+                || (of_span().any(Open::of_clip) && lacks(&mut clip, &truth.key)?)
+            {
+                missing.insert(at);
+            }
+        }
+        let spans: Vec<f64> = missing.iter().map(|&at| truths[at].span).collect();
+        if spans.is_empty() {
+            return Ok(truths);
+        }
         match frames(path, &spans) {
-            Ok(truths) => {
-                let truths = spans.into_iter().zip(truths);
-                truths.map(|(span, frames)| self.loaded.truth(span, frames, &wanted)).collect()
+            Ok(decoded) => {
+                missing.iter().zip(decoded).for_each(|(&at, frames)| truths[at].frames = Some(frames));
             }
             Err(failure) => {
                 scores.failures.push(failure);
-                Ok(Vec::new())
+                return Ok(Vec::new());
             }
         }
+        if let Some(clip) = clip {
+            clip.embed(truths.iter().filter_map(|truth| truth.clip_wanted(path)).collect())?;
+        }
+        Ok(truths)
+    }
+
+    /// The frames of a step's videos, and CLIP's embeddings of them in one pass. What cannot be decoded is recorded.
+    fn decoded<'o, 's>(
+        &self,
+        step: &'o [Open<'s>],
+        truths: &[Truth],
+        mut clip: Option<&mut FrameRows<'_>>,
+        scores: &mut FrameScores,
+    ) -> Result<Vec<(&'o Open<'s>, Decoded)>> {
+        let mut plans = Vec::new();
+        for open in step {
+            let span = open.truth(truths).map(|truth| truth.span);
+            let shared = match span {
+                Some(span) if open.of_pixels() => Some(span),
+                Some(span) if open.of_clip() && lacks(&mut clip, &open.key(span))? => Some(span),
+                _ => None,
+            };
+            let own = open.length.own;
+            let aligned = open.wanted.contains(&Measure::Alignment) && lacks(&mut clip, &open.key(own))?;
+            plans.push((shared, aligned.then_some(own)));
+        }
+        let frames: Vec<Result<Decoded, Failure>> = step
+            .par_iter()
+            .zip(plans)
+            .map(|(open, (shared, own))| decode(open.sample.path, shared, own))
+            .collect();
+        let mut decoded = Vec::new();
+        for (open, frames) in step.iter().zip(frames) {
+            match frames {
+                Ok(frames) => decoded.push((open, frames)),
+                Err(failure) => scores.failures.push(failure),
+            }
+        }
+        if let Some(clip) = clip {
+            clip.embed(decoded.iter().flat_map(|(open, decoded)| open.clip_wanted(decoded)).collect())?;
+        }
+        Ok(decoded)
+    }
+}
+
+impl Open<'_> {
+    /// Whether CLIP compares its frames with those of the ground truth.
+    fn of_clip(&self) -> bool {
+        self.wanted.iter().any(|measure| matches!(measure, Measure::Clip | Measure::ClipFrames))
+    }
+
+    /// Whether a metric compares its pixels with those of the ground truth.
+    fn of_pixels(&self) -> bool {
+        self.wanted.iter().any(|measure| matches!(measure, Measure::Frames(_)))
+    }
+
+    fn key(&self, seconds: f64) -> Key {
+        Key::new(&self.sample.digest, seconds)
+    }
+
+    /// What it is compared with.
+    fn truth<'t>(&self, truths: &'t [Truth]) -> Option<&'t Truth> {
+        truths.iter().find(|truth| Some(truth.span) == self.length.shared)
+    }
+
+    /// What CLIP has to embed of its frames.
+    fn clip_wanted<'d>(&'d self, decoded: &'d Decoded) -> Vec<Wanted<'d>> {
+        let of = |seconds: f64, frames: &'d [Frame]| Wanted {
+            key: self.key(seconds),
+            source: self.sample.path,
+            frames,
+        };
+        let shared = self.length.shared.filter(|_| self.of_clip()).zip(decoded.shared.as_deref());
+        let own = decoded.own.as_deref().map(|frames| (self.length.own, frames));
+        shared.into_iter().chain(own).map(|(seconds, frames)| of(seconds, frames)).collect()
+    }
+}
+
+/// Whether CLIP's embeddings of this are neither made nor in the cache; not where CLIP is not asked for.
+fn lacks(clip: &mut Option<&mut FrameRows<'_>>, key: &Key) -> Result<bool> {
+    let Some(clip) = clip else { return Ok(false) };
+    if clip.get(key).is_none() {
+        clip.look_up(std::slice::from_ref(key))?;
+    }
+    Ok(clip.get(key).is_none())
+}
+
+impl Truth {
+    /// What CLIP has to embed of its frames.
+    fn clip_wanted<'t>(&'t self, path: &'t Path) -> Option<Wanted<'t>> {
+        Some(Wanted { key: self.key.clone(), source: path, frames: self.frames.as_deref()? })
     }
 }
 
 /// A video's frames in the pictures that are compared.
-fn decode(
-    path: &Path,
-    shared: Option<(usize, f64)>,
-    own: f64,
-    wanted: &[Measure],
-) -> Result<Decoded, Failure> {
-    let wants_own = wanted.contains(&Measure::Alignment);
-    let mut spans: Vec<f64> = shared.iter().map(|(_, span)| *span).collect();
-    if wants_own {
-        spans.push(own);
-    }
+fn decode(path: &Path, shared: Option<f64>, own: Option<f64>) -> Result<Decoded, Failure> {
+    let mut spans: Vec<f64> = shared.into_iter().chain(own).collect();
+    spans.dedup();
     let mut decoded = if spans.is_empty() { Vec::new() } else { frames(path, &spans)? };
-    let own = if wants_own { decoded.pop() } else { None };
-    Ok(Decoded { shared: shared.map(|(at, _)| at).zip(decoded.pop()), own })
+    let of_own = if own.is_some() { decoded.pop() } else { None };
+    // A video that is no longer than its ground truth shares all of itself.
+    let of_shared = if shared == own { of_own.clone() } else { decoded.pop() };
+    Ok(Decoded { shared: of_shared, own: of_own })
 }
 
 /// Frames at equal times within each span of seconds, all from one pass over the file, as 224×224 pictures.

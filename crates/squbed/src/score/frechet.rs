@@ -9,6 +9,7 @@ use candle_core::{Device, Tensor};
 use squbed_core::Task;
 use squbed_models::arch::inception::CLASSES;
 use squbed_store::Failure;
+use squbed_tensor::VideoEncoder;
 
 use super::{Frechet, Measure, NotRun, Scoring};
 use crate::{
@@ -36,19 +37,26 @@ pub(super) fn frechet(
     let Scoring { models, device, dtype, cache, batch, .. } = *scoring;
     let encoder = match models.clip_encoder(MODEL, device, dtype).and_then(|encoder| encoder.logits()) {
         Ok(encoder) => encoder,
-        Err(error) => {
-            let error = crate::error::Error::from(error);
-            if !error.is_missing_model() {
-                return Err(error);
-            }
-            return Ok((Err(not_run(squbed_core::causes(&error).join(": "))), Vec::new()));
-        }
+        Err(error) => return Ok((Err(NotRun::missing(Measure::Frechet.name(), error.into())?), Vec::new())),
     };
-    let all = [generated.clone(), truths.clone()].concat();
-    let (logits, _, work) = embed_videos(&all, &encoder, Some(cache), batch, progress)?;
-    let sets = [rows(&generated, &logits), rows(&truths, &logits)];
+    let (distance, failures) = distance(&generated, &truths, &encoder, cache, batch, progress)?;
+    Ok((distance.map_err(not_run), failures))
+}
+
+/// The distance of the videos of the first list to those of the second by an encoder of logits; why there is none.
+fn distance(
+    generated: &[&Path],
+    truths: &[&Path],
+    encoder: &dyn VideoEncoder,
+    cache: &Path,
+    batch: usize,
+    progress: &dyn Progress,
+) -> Result<(Result<Frechet, String>, Vec<Failure>)> {
+    let all = [generated, truths].concat();
+    let (logits, _, work) = embed_videos(&all, encoder, Some(cache), batch, progress)?;
+    let sets = [rows(generated, &logits), rows(truths, &logits)];
     if let Some(why) = too_few(sets[0].len(), sets[1].len()) {
-        return Ok((Err(not_run(why)), work.failures));
+        return Ok((Err(why), work.failures));
     }
     let tensor = |rows: &[Vec<f32>]| {
         Tensor::from_vec(rows.concat(), (rows.len(), CLASSES), &Device::Cpu)
@@ -84,4 +92,107 @@ fn too_few(generated: usize, truths: usize) -> Option<String> {
              {CLASSES} in each set, and the distance of smaller ones tells their size more than what they show"
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use squbed_core::{Clip, EncoderIdentity, Sampling};
+    use squbed_tensor::EncodeError;
+
+    use super::*;
+    use crate::progress::Silent;
+
+    /// Gives the features of the golden file's formula, by the numbers in a video's first pixel.
+    struct Numbered(EncoderIdentity, Sampling);
+
+    impl VideoEncoder for Numbered {
+        fn identity(&self) -> &EncoderIdentity {
+            &self.0
+        }
+
+        fn sampling(&self) -> &Sampling {
+            &self.1
+        }
+
+        fn preprocess(&self, clip: &Clip) -> Result<Tensor, EncodeError> {
+            let numbers: Vec<f32> = clip.frames()[0].rgb()[..3].iter().map(|&x| f32::from(x)).collect();
+            Ok(Tensor::new(numbers, &Device::Cpu).unwrap())
+        }
+
+        fn embed(&self, batch: &Tensor) -> Result<Tensor, EncodeError> {
+            let rows = batch.to_vec2::<f32>().unwrap();
+            let rows: Vec<Vec<f32>> =
+                rows.iter().map(|x| features(x[2] as usize, x[0] as usize + 256 * x[1] as usize)).collect();
+            Ok(Tensor::new(rows, &Device::Cpu).unwrap())
+        }
+    }
+
+    /// `features` of `scripts/golden_metrics.py`, one row of the first or the second set.
+    fn features(set: usize, row: usize) -> Vec<f32> {
+        let mix = |x: u64| {
+            let z = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            z ^ (z >> 31)
+        };
+        let uniform = |at: usize| (mix((set * 1_000_000_007 + at) as u64) >> 11) as f64 * 2f64.powi(-53);
+        let shift = if set == 2 { 0.01 } else { 0.0 };
+        let value = |j: usize| {
+            let at = row * (CLASSES + 1) + j;
+            ((uniform(at) + 0.75 * uniform(at + 1)) / (1 + j % 7) as f64 + shift) as f32
+        };
+        (0..CLASSES).map(value).collect()
+    }
+
+    #[test]
+    fn the_distance_of_files_equals_scipy_s_and_each_content_counts_once() {
+        let folder = tempfile::tempdir().unwrap();
+        // A folder of one picture is a video; its first pixel says which row of the golden features it has.
+        let still = |set: u8, row: usize| {
+            let video = folder.path().join(format!("{set}-{row}"));
+            fs::create_dir(&video).unwrap();
+            let pixel = image::Rgb([(row % 256) as u8, (row / 256) as u8, set]);
+            image::RgbImage::from_pixel(2, 2, pixel).save(video.join("0.png")).unwrap();
+            video
+        };
+        let mut generated: Vec<PathBuf> = (0..450).map(|row| still(1, row)).collect();
+        let truths: Vec<PathBuf> = (0..520).map(|row| still(2, row)).collect();
+        let copy = folder.path().join("copy");
+        fs::create_dir(&copy).unwrap();
+        fs::copy(generated[0].join("0.png"), copy.join("0.png")).unwrap();
+        generated.push(copy);
+        fn paths(paths: &[PathBuf]) -> Vec<&Path> {
+            paths.iter().map(PathBuf::as_path).collect()
+        }
+        let sampling = Sampling::Indices(vec![0]);
+        let identity = EncoderIdentity {
+            name: "numbered".to_owned(),
+            weights_sha256: String::new(),
+            preprocessing: "none".to_owned(),
+            sampling: sampling.to_string(),
+            head: "logits".to_owned(),
+            dtype: "f32".to_owned(),
+            dim: CLASSES,
+        };
+        let encoder = Numbered(identity, sampling);
+        let cache = folder.path().join("cache");
+        let of = |generated: &[PathBuf], truths: &[PathBuf]| {
+            distance(&paths(generated), &paths(truths), &encoder, &cache, 64, &Silent).unwrap()
+        };
+        let (found, failures) = of(&generated, &truths);
+        let found = found.unwrap();
+        assert!(failures.is_empty());
+        assert_eq!(found.clips, [450, 520]);
+        let golden = include_str!("../../../../tests/golden/metrics/frechet.json");
+        let golden: serde_json::Value = serde_json::from_str(golden).unwrap();
+        let case = golden["cases"].as_array().unwrap().iter().find(|case| case["dim"] == CLASSES).unwrap();
+        assert_eq!((&case["n"], &case["m"]), (&450.into(), &520.into()));
+        let error = (found.value / case["distance"].as_f64().unwrap() - 1.0).abs();
+        // Embeddings are f32, the golden features f64.
+        assert!(error < 1e-6, "{error:e}");
+        let (few, _) = of(&generated[..400], &truths);
+        assert!(few.unwrap_err().starts_with("400 different generated and 520 different true"));
+    }
 }

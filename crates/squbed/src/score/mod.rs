@@ -15,6 +15,7 @@
 //! | `lpips-alex`, `lpips-vgg` | `-lpips-alex`, `-lpips-vgg` | the negative distance |
 //! | `fvd` | in `metrics.json` | Fréchet distance of all generated videos to all true ones, one number for the whole set |
 
+mod clip;
 mod frames;
 mod frechet;
 mod loaded;
@@ -30,13 +31,14 @@ use squbed_store::Failure;
 
 use crate::{
     accuracy,
-    embed::Embeddings,
+    embed::{Embeddings, embed_videos},
     error::{Error, Result},
     progress::Progress,
     results,
+    run::video_paths,
 };
-pub use frames::{FrameScores, score_frames};
-pub use loaded::Loaded;
+use frames::score_frames;
+use loaded::Loaded;
 pub use record::{Frechet, METRICS, MetricRecord, MetricsFile, NotRun, VIDEO_SCORES, VideoScore};
 
 /// Frames of a video that a metric is averaged over (A.1).
@@ -110,6 +112,8 @@ pub struct Scoring<'a> {
     pub tasks: &'a [Task],
     /// The measures; the first is the primary one.
     pub measures: &'a [Measure],
+    /// The embeddings of the cosine.
+    pub videos: Videos<'a>,
     /// The model of the CLIP measures.
     pub clip_model: &'a str,
     /// Where weights are.
@@ -126,15 +130,13 @@ pub struct Scoring<'a> {
     pub out: &'a Path,
 }
 
-/// The embeddings of generated and true videos, for [`Measure::Cosine`].
-#[derive(Clone, Debug)]
-pub enum Embedded<'a> {
-    /// No measure asks for them.
-    NotWanted,
-    /// They are here.
-    Here(&'a Embeddings),
-    /// Their encoder is not, and the command that brings it.
-    Missing(String),
+/// Where the embeddings that [`Measure::Cosine`] compares come from.
+#[derive(Clone, Copy)]
+pub enum Videos<'a> {
+    /// They are there: of generated and true videos.
+    Embedded(&'a Embeddings),
+    /// This model makes them.
+    By(&'a str),
 }
 
 /// What scoring came to.
@@ -156,26 +158,35 @@ pub struct Scored {
     pub failures: Vec<Failure>,
 }
 
-/// Scores tasks and writes `accuracy.jsonl`, `accuracy_videos.jsonl` and `metrics.json`. A measure that cannot be
-/// computed is in [`MetricsFile::not_run`]. Where nothing could be computed nothing is written.
+/// Scores tasks and writes `accuracy.jsonl`, `accuracy.parquet`, `accuracy_videos.jsonl` and `metrics.json`. A measure
+/// that cannot be computed is in [`MetricsFile::not_run`]. Where nothing could be computed these files stay as they were.
+///
+/// Values of frames are kept task by task, in `accuracy_videos.open.jsonl` until the end, and embeddings in the cache: a
+/// scoring that was killed loses one task's work, and the next one writes the files that it would have written.
 ///
 /// # Errors
 ///
 /// A model that is here and damaged; a device that fails; a folder that cannot be written.
-pub fn score(scoring: &Scoring<'_>, videos: &Embedded<'_>, progress: &dyn Progress) -> Result<Scored> {
+pub fn score(scoring: &Scoring<'_>, progress: &dyn Progress) -> Result<Scored> {
     let Scoring { tasks, measures, models, device, dtype, out, .. } = *scoring;
     let loaded = Loaded::load(measures, models, scoring.clip_model, device, dtype)?;
-    let known = record::read_videos(out)?;
-    let frames = score_frames(tasks, &loaded, &known, progress)?;
-    let mut scored = Scored {
-        remarks: frames.remarks,
-        reused: frames.reused,
-        computed: frames.computed,
-        seconds: frames.seconds,
-        failures: frames.failures,
-        ..Scored::default()
-    };
+    let mut scored = Scored::default();
     scored.file.not_run = loaded.not_run().to_vec();
+    let made;
+    let videos = match scoring.videos {
+        _ if !measures.contains(&Measure::Cosine) => None,
+        Videos::Embedded(videos) => Some(videos),
+        Videos::By(model) => {
+            made = embed(scoring, model, &mut scored, progress)?;
+            made.as_ref()
+        }
+    };
+    let known = record::read_videos(out)?;
+    let mut journal = record::Journal::of(out);
+    let frames = score_frames(tasks, &loaded, &known, &mut journal, scoring.cache, progress)?;
+    scored.remarks = frames.remarks;
+    (scored.reused, scored.computed, scored.seconds) = (frames.reused, frames.computed, frames.seconds);
+    scored.fail(frames.failures);
     for measure in measures {
         match measure {
             Measure::Cosine => {
@@ -200,7 +211,7 @@ pub fn score(scoring: &Scoring<'_>, videos: &Embedded<'_>, progress: &dyn Progre
             }
             Measure::Frechet => {
                 let (frechet, failures) = frechet::frechet(scoring, progress)?;
-                scored.failures.extend(failures);
+                scored.fail(failures);
                 match frechet {
                     Ok(frechet) => scored.file.frechet = Some(frechet),
                     Err(not_run) => scored.file.not_run.push(not_run),
@@ -223,7 +234,36 @@ pub fn score(scoring: &Scoring<'_>, videos: &Embedded<'_>, progress: &dyn Progre
     squbed_store::write_accuracy(out, &scored.scores)?;
     record::write_videos(out, &known, &frames.videos)?;
     scored.file.write(out)?;
+    journal.end()?;
     Ok(scored)
+}
+
+/// The embeddings of all videos by a model; none, and the reason in what is not run, where its weights are not here.
+fn embed(
+    scoring: &Scoring<'_>,
+    model: &str,
+    scored: &mut Scored,
+    progress: &dyn Progress,
+) -> Result<Option<Embeddings>> {
+    let Scoring { tasks, models, device, dtype, cache, batch, .. } = *scoring;
+    let encoder = match models.video_encoder(model, device, dtype).map_err(Error::from) {
+        Ok(encoder) => encoder,
+        Err(error) => {
+            scored.file.not_run.insert(0, NotRun::missing(Measure::Cosine.name(), error)?);
+            return Ok(None);
+        }
+    };
+    let (videos, _, work) = embed_videos(&video_paths(tasks), &*encoder, Some(cache), batch, progress)?;
+    scored.fail(work.failures);
+    Ok(Some(videos))
+}
+
+impl Scored {
+    /// Adds failures; an item that failed already is told once.
+    fn fail(&mut self, failures: Vec<Failure>) {
+        let known: Vec<String> = self.failures.iter().map(|failure| failure.item.clone()).collect();
+        self.failures.extend(failures.into_iter().filter(|failure| !known.contains(&failure.item)));
+    }
 }
 
 #[cfg(test)]

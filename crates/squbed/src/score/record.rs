@@ -1,12 +1,15 @@
 //! What scoring leaves on disk beside `accuracy.jsonl`.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 use squbed_core::float;
 
 use crate::{
-    error::Result,
+    error::{Error, Result},
     results::{read_json, write_json},
 };
 
@@ -70,6 +73,16 @@ pub struct NotRun {
     pub why: String,
 }
 
+impl NotRun {
+    /// Of a metric whose model is not on this machine; any other error stays one.
+    pub(super) fn missing(metric: &str, error: Error) -> Result<Self> {
+        match error.missing_model() {
+            Some(why) => Ok(Self { metric: metric.to_owned(), why }),
+            None => Err(error),
+        }
+    }
+}
+
 /// A Fréchet video distance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Frechet {
@@ -82,26 +95,64 @@ pub struct Frechet {
     pub clips: [usize; 2],
 }
 
-/// The rows that an earlier scoring left; none where there are none.
+/// The values of a scoring that has not ended, a row each.
+const JOURNAL: &str = "accuracy_videos.open.jsonl";
+
+/// What an earlier scoring left, ended or not.
 pub(super) fn read_videos(out: &Path) -> Result<Vec<VideoScore>> {
+    let mut rows: BTreeMap<ValueKey, VideoScore> = BTreeMap::new();
     let path = out.join(VIDEO_SCORES);
-    if !path.is_file() {
-        return Ok(Vec::new());
+    if path.is_file() {
+        let ended = squbed_store::read_json_lines(&path, "remove it, and it is made again")?;
+        rows.extend(ended.into_iter().map(|(_, row): (usize, VideoScore)| (value_key(&row), row)));
     }
-    let rows = squbed_store::read_json_lines(&path, "remove it, and it is made again")?;
-    Ok(rows.into_iter().map(|(_, row)| row).collect())
+    let open: Vec<VideoScore> = squbed_store::read_journal(&out.join(JOURNAL))?;
+    rows.extend(open.into_iter().map(|row| (value_key(&row), row)));
+    Ok(rows.into_values().collect())
+}
+
+/// All that tells one row from another.
+type ValueKey = (String, String, String, (String, usize, usize));
+
+fn value_key(row: &VideoScore) -> ValueKey {
+    (row.by.clone(), row.video.clone(), row.with.clone(), (row.id.clone(), row.latent, row.sample))
+}
+
+/// Keeps the values of each task as soon as they are there: a scoring that is killed goes on where it was.
+#[derive(Debug)]
+pub(super) struct Journal(PathBuf);
+
+impl Journal {
+    pub(super) fn of(out: &Path) -> Self {
+        Self(out.join(JOURNAL))
+    }
+
+    /// Adds a task's rows; they are on the disk when this returns.
+    pub(super) fn append(&mut self, rows: &[VideoScore]) -> Result<()> {
+        if rows.is_empty() { Ok(()) } else { Ok(squbed_store::append_journal(&self.0, rows)?) }
+    }
+
+    /// Takes the journal away once its rows stand in [`VIDEO_SCORES`].
+    pub(super) fn end(self) -> Result<()> {
+        match std::fs::remove_file(&self.0) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::Write { path: self.0, source })
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Writes the rows of now, and those of before that are of other metrics of the same videos: they are not computed again
 /// when they are asked for again.
 pub(super) fn write_videos(out: &Path, before: &[VideoScore], now: &[VideoScore]) -> Result<()> {
-    let key = |row: &VideoScore| (row.by.clone(), row.video.clone(), row.with.clone());
-    let new: BTreeSet<_> = now.iter().map(key).collect();
-    let place = |row: &VideoScore| (row.id.clone(), row.latent, row.sample, row.metric.clone());
-    let placed: BTreeSet<_> = now.iter().map(place).collect();
+    let new: BTreeSet<_> = now.iter().map(|row| (&row.by, &row.video, &row.with)).collect();
+    let placed: BTreeSet<_> = now.iter().map(|row| (&row.id, row.latent, row.sample, &row.metric)).collect();
     let videos: BTreeSet<&str> = now.iter().map(|row| row.video.as_str()).collect();
     let kept = before.iter().filter(|row| {
-        videos.contains(row.video.as_str()) && !new.contains(&key(row)) && !placed.contains(&place(row))
+        videos.contains(row.video.as_str())
+            && !new.contains(&(&row.by, &row.video, &row.with))
+            && !placed.contains(&(&row.id, row.latent, row.sample, &row.metric))
     });
     let rows: Vec<VideoScore> = now.iter().chain(kept).cloned().collect();
     Ok(squbed_store::write_json_lines(&out.join(VIDEO_SCORES), &rows)?)

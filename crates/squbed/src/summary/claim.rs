@@ -1,6 +1,6 @@
 //! The claim's tests, curves and tables in the report's words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use squbed_report::{
     Claim, ClaimCurves, ClaimTest, Contribution, Curve, CurvePoint, Curves, NotRun, RiskCoverage,
@@ -8,7 +8,11 @@ use squbed_report::{
 
 use super::Folder;
 use crate::{
-    calibrate::{LEAST_RESAMPLED, claim, claim::Test, decision::RiskCoverageRow},
+    calibrate::{
+        LEAST_RESAMPLED, claim,
+        claim::Test,
+        decision::{OPTIMAL, RiskCoverageRow},
+    },
     method::{Preset, Projection},
 };
 
@@ -53,7 +57,11 @@ impl Folder {
             human_ranking: of.human_ranking.as_ref().map_or_else(String::new, |ranking| {
                 format!("{} tasks ranked by people in {}, 1 the best.", ranking.rows, ranking.file)
             }),
+            scatters: self.claim_scatters(),
             curves: self.claim_curves(),
+            past_the_prompts: self.past_the_prompts(),
+            accepted: self.accepted(),
+            not_computed: self.not_computed(),
             contributions,
             risk_coverage,
             not_run: self
@@ -67,9 +75,7 @@ impl Folder {
 
     /// Of the leading estimate alone: the default preset's where it is there.
     fn claim_curves(&self) -> Vec<ClaimCurves> {
-        let names: Vec<&String> = self.uncertainty.keys().collect();
-        let default = names.iter().find(|name| **name == Preset::Default.name()).or(names.first());
-        let Some(leading) = default.map(|name| name.as_str()) else { return Vec::new() };
+        let Some(leading) = self.leading() else { return Vec::new() };
         let mut all = Vec::new();
         for metric in &self.calibration.claim.metrics {
             let of_metric: Vec<&claim::CurvePoint> = self
@@ -88,6 +94,12 @@ impl Folder {
             }
         }
         all
+    }
+
+    /// The estimate whose plots are drawn: the default preset's where it is there.
+    pub(super) fn leading(&self) -> Option<&str> {
+        let default = self.uncertainty.keys().find(|name| **name == Preset::Default.name());
+        default.or_else(|| self.uncertainty.keys().next()).map(String::as_str)
     }
 
     /// What was done, in sentences for a paper.
@@ -146,12 +158,16 @@ impl Folder {
         let of = &self.calibration.claim;
         if !of.tests.is_empty() {
             let how = of.tests.iter().map(|t| &t.correlation).find(|c| !c.ci_low.is_nan());
+            let methods: BTreeSet<&str> = of.tests.iter().map(|t| t.correlation.p_method.as_str()).collect();
+            let methods: Vec<&str> = methods.into_iter().filter(|method| *method != "none").collect();
             let intervals = how
                 .map_or_else(|| "no intervals".to_owned(), |c| format!("95 % intervals ({})", c.ci_method));
             text.push(format!(
-                "Rank correlations are Kendall's τ-b with two-sided p-values (exact where there are no ties and few tasks, else \
-                 asymptotic) and {intervals}. {} The subset of Figure 5 is {}.",
-                of.families, of.subset_rule
+                "Rank correlations are Kendall's τ-b with two-sided p-values ({}) and {intervals}. {} The subset of Figure 5 is \
+                 {}.",
+                methods.join("; "),
+                of.families,
+                of.subset_rule
             ));
         }
         text
@@ -168,7 +184,7 @@ fn projection_words(projection: &Projection) -> String {
 }
 
 /// A quantity of the tests in words.
-fn quantity(name: &str) -> &str {
+pub(super) fn quantity(name: &str) -> &str {
     match name {
         "aleatoric" => "estimated aleatoric Â",
         "epistemic" => "estimated epistemic Ê",
@@ -186,6 +202,7 @@ fn test(test: &Test) -> ClaimTest {
     ClaimTest {
         figure: test.figure,
         estimate: test.estimate.clone().unwrap_or_default(),
+        metric: test.metric.clone(),
         x: quantity(&test.x).to_owned(),
         y: quantity(&test.y).to_owned(),
         scope: test.scope.clone(),
@@ -194,6 +211,8 @@ fn test(test: &Test) -> ClaimTest {
         ci_low: c.ci_low,
         ci_high: c.ci_high,
         p: c.p,
+        p_method: c.p_method.clone(),
+        p_permutation: test.p_permutation.unwrap_or(f64::NAN),
         p_less: test.p_less,
         p_holm: test.p_holm,
         undefined: c.undefined.clone(),
@@ -238,7 +257,7 @@ fn subset_curves(estimate: &str, metric: &str, points: &[&claim::CurvePoint]) ->
 /// Mean risk of the tasks kept, over how many are kept.
 fn risk_curves(estimate: &str, metric: &str, points: &[&RiskCoverageRow]) -> ClaimCurves {
     let mut lines: BTreeMap<&str, Vec<CurvePoint>> = BTreeMap::new();
-    for p in points {
+    for p in points.iter().filter(|p| p.total != OPTIMAL) {
         let label = String::new();
         lines.entry(&p.total).or_default().push(CurvePoint {
             x: p.coverage,
@@ -259,6 +278,14 @@ fn risk_curves(estimate: &str, metric: &str, points: &[&RiskCoverageRow]) -> Cla
             points,
         })
         .collect();
+    let best: Vec<CurvePoint> = points
+        .iter()
+        .filter(|p| p.total == OPTIMAL)
+        .map(|p| CurvePoint { x: p.coverage, y: p.risk, marked: false, label: String::new() })
+        .collect();
+    if !best.is_empty() {
+        curves.push(Curve { label: "best order".to_owned(), dashed: true, points: best });
+    }
     if let Some((first, all)) = ends {
         let point = |x: f64| CurvePoint { x, y: all, marked: false, label: String::new() };
         curves.push(Curve {
@@ -277,6 +304,8 @@ fn risk_curves(estimate: &str, metric: &str, points: &[&RiskCoverageRow]) -> Cla
             level: None,
             lines: curves,
         },
-        caption: "Below the dashed line the tasks kept are more accurate than the whole.".to_owned(),
+        caption: "Below the line of the random order the tasks kept are more accurate than the whole; no uncertainty comes \
+                  below that of the best order, which keeps the most accurate first."
+            .to_owned(),
     }
 }
