@@ -14,8 +14,8 @@ use clap::{Args, Parser, Subcommand};
 use squbed::Fault;
 
 use commands::{
-    bench, calibrate, demo, devices, embed, estimate, models, plan, probe, run, score, sim, sources, stats,
-    vmf,
+    aleatoric, bench, calibrate, demo, devices, embed, estimate, generate, models, plan, probe, refine, run,
+    score, sim, stats, vmf,
 };
 
 /// Variables that decide where models are and come from, for `--help`.
@@ -62,9 +62,11 @@ enum Command {
     /// All steps of one experiment file; finished work is not done again.
     Run(run::Run),
     /// Give each task latent prompts.
-    Refine(sources::Refine),
+    Refine(refine::Refine),
     /// Give each latent prompt videos.
-    Generate(sources::Generate),
+    Generate(generate::Generate),
+    /// How ambiguous a prompt is, without any video.
+    Aleatoric(aleatoric::Aleatoric),
     /// Embed texts, images or videos.
     #[command(subcommand)]
     Embed(embed::Embed),
@@ -147,6 +149,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Done> {
         Command::Run(c) => c.run(&common),
         Command::Refine(c) => c.run(&common),
         Command::Generate(c) => c.run(&common),
+        Command::Aleatoric(c) => c.run(&common),
         Command::Embed(c) => c.run(&common),
         Command::Estimate(c) => c.run(&common),
         Command::Score(c) => c.run(&common),

@@ -15,10 +15,14 @@ mod bench;
 mod claim;
 #[path = "cli/embed.rs"]
 mod embed;
+#[path = "cli/generate.rs"]
+mod generate;
 #[path = "cli/limits.rs"]
 mod limits;
 #[path = "cli/models.rs"]
 mod models;
+#[path = "cli/refine.rs"]
+mod refine;
 #[path = "cli/steps.rs"]
 mod steps;
 #[path = "cli/tensor.rs"]

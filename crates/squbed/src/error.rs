@@ -287,6 +287,21 @@ pub enum Error {
         /// Why.
         source: squbed_core::BoxError,
     },
+    /// A video model, or its ledger, failed.
+    #[error(transparent)]
+    Produce(#[from] squbed_generate::video::ProduceError),
+    /// A folder of clips lacks some.
+    #[error("{latent}: {got} of {wanted} readable videos lie below {root}", root = root.display())]
+    TooFewClips {
+        /// The latent prompt.
+        latent: String,
+        /// Asked for.
+        wanted: usize,
+        /// There.
+        got: usize,
+        /// The folder.
+        root: PathBuf,
+    },
     /// The refiner gave another number of prompts than asked for.
     #[error("the refiner gave {got} latent prompts for task `{task}`, {wanted} were asked for")]
     RefineCount {

@@ -8,6 +8,7 @@
 
 pub mod ablation;
 pub mod accuracy;
+pub mod aleatoric;
 pub mod anomaly;
 pub mod baseline;
 pub mod basis;
@@ -34,6 +35,7 @@ pub mod summary;
 
 pub use error::{Error, Fault, Result, remedy};
 pub use squbed_core as core;
+pub use squbed_generate as generate;
 pub use squbed_metrics as metrics;
 pub use squbed_models as models;
 pub use squbed_sim as sim;

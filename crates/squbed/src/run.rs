@@ -348,7 +348,8 @@ fn make_tasks(
         let started = Instant::now();
         let refiner = closed_world_only("refine.refiner", &experiment.refine.refiner, world.refiner())?;
         record.refiner = squbed_core::PromptRefiner::describe(&refiner);
-        let done = steps::refine(&mut tasks, &refiner, experiment.refine.latents, experiment.seed, progress)?;
+        let done =
+            steps::refine(&mut tasks, &refiner, experiment.refine.latents, experiment.seed, progress)?.len();
         record.steps.push(StepRecord {
             step: "refine prompts".to_owned(),
             unit: "tasks".to_owned(),
