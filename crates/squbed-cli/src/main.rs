@@ -14,8 +14,8 @@ use clap::{Args, Parser, Subcommand};
 use squbed::Fault;
 
 use commands::{
-    aleatoric, bench, calibrate, demo, devices, embed, estimate, generate, models, plan, probe, refine, run,
-    score, sim, stats, vmf,
+    aleatoric, bench, calibrate, dataset, demo, devices, embed, estimate, generate, models, plan, probe,
+    refine, run, score, sim, stats, vmf,
 };
 
 /// Variables that decide where models are and come from, for `--help`.
@@ -80,6 +80,9 @@ enum Command {
     Plan(plan::Plan),
     /// The HTML report of a results' folder.
     Report(calibrate::Report),
+    /// Data sets of tasks: categories, and samples.
+    #[command(subcommand)]
+    Dataset(dataset::Dataset),
     /// The closed world.
     #[command(subcommand)]
     Sim(sim::Sim),
@@ -156,6 +159,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Done> {
         Command::Calibrate(c) => c.run(&common),
         Command::Plan(c) => c.run(&common),
         Command::Report(c) => c.run(&common),
+        Command::Dataset(c) => c.run(&common),
         Command::Sim(c) => c.run(&common),
         Command::Probe(c) => c.run(&common),
         Command::Models(c) => c.run(&common),

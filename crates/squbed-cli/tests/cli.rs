@@ -13,6 +13,8 @@ use serde_json::Value;
 mod bench;
 #[path = "cli/claim.rs"]
 mod claim;
+#[path = "cli/dataset.rs"]
+mod dataset;
 #[path = "cli/embed.rs"]
 mod embed;
 #[path = "cli/generate.rs"]

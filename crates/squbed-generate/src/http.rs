@@ -264,11 +264,10 @@ impl Service {
         mut request: RequestBuilder,
     ) -> Result<(), (HttpError, Option<Duration>)> {
         let begin = Instant::now();
-        if let Some(key) = &self.key {
-            if let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {key}")) {
-                value.set_sensitive(true);
-                request = request.header(AUTHORIZATION, value);
-            }
+        let bearer = self.key.as_ref().map(|key| HeaderValue::from_str(&format!("Bearer {key}")));
+        if let Some(Ok(mut value)) = bearer {
+            value.set_sensitive(true);
+            request = request.header(AUTHORIZATION, value);
         }
         let address = url.to_string();
         let response = request.send().map_err(|error| (self.transport(&address, &error), None))?;

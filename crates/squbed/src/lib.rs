@@ -13,6 +13,7 @@ pub mod anomaly;
 pub mod baseline;
 pub mod basis;
 pub mod calibrate;
+pub mod dataset;
 pub mod decode_speed;
 pub mod demo;
 pub mod devices;

@@ -3,6 +3,7 @@
 pub(crate) mod aleatoric;
 pub(crate) mod bench;
 pub(crate) mod calibrate;
+pub(crate) mod dataset;
 pub(crate) mod demo;
 pub(crate) mod devices;
 pub(crate) mod embed;
