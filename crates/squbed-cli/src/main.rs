@@ -14,8 +14,8 @@ use clap::{Args, Parser, Subcommand};
 use squbed::Fault;
 
 use commands::{
-    bench, calibrate, demo, devices, embed, estimate, models, plan, probe, run, score, sim, sources, stats,
-    vmf,
+    aleatoric, bench, calibrate, dataset, demo, devices, embed, estimate, generate, models, plan, probe,
+    refine, run, score, sim, stats, vmf,
 };
 
 /// Variables that decide where models are and come from, for `--help`.
@@ -63,9 +63,11 @@ enum Command {
     /// All steps of one experiment file; finished work is not done again.
     Run(run::Run),
     /// Give each task latent prompts.
-    Refine(sources::Refine),
+    Refine(refine::Refine),
     /// Give each latent prompt videos.
-    Generate(sources::Generate),
+    Generate(generate::Generate),
+    /// How ambiguous a prompt is, without any video.
+    Aleatoric(aleatoric::Aleatoric),
     /// Embed texts, images or videos.
     #[command(subcommand)]
     Embed(embed::Embed),
@@ -79,6 +81,9 @@ enum Command {
     Plan(plan::Plan),
     /// The HTML report of a results' folder.
     Report(calibrate::Report),
+    /// Data sets of tasks: categories, and samples.
+    #[command(subcommand)]
+    Dataset(dataset::Dataset),
     /// The closed world.
     #[command(subcommand)]
     Sim(sim::Sim),
@@ -156,12 +161,14 @@ fn dispatch(cli: Cli) -> anyhow::Result<Done> {
         Command::Run(c) => c.run(&common),
         Command::Refine(c) => c.run(&common),
         Command::Generate(c) => c.run(&common),
+        Command::Aleatoric(c) => c.run(&common),
         Command::Embed(c) => c.run(&common),
         Command::Estimate(c) => c.run(&common),
         Command::Score(c) => c.run(&common),
         Command::Calibrate(c) => c.run(&common),
         Command::Plan(c) => c.run(&common),
         Command::Report(c) => c.run(&common),
+        Command::Dataset(c) => c.run(&common),
         Command::Sim(c) => c.run(&common),
         Command::Probe(c) => c.run(&common),
         Command::Models(c) => c.run(&common),

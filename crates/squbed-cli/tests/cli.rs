@@ -15,14 +15,20 @@ mod bench;
 mod claim;
 #[path = "cli/cuda_program.rs"]
 mod cuda_program;
+#[path = "cli/dataset.rs"]
+mod dataset;
 #[path = "cli/embed.rs"]
 mod embed;
+#[path = "cli/generate.rs"]
+mod generate;
 #[path = "cli/hints.rs"]
 mod hints;
 #[path = "cli/limits.rs"]
 mod limits;
 #[path = "cli/models.rs"]
 mod models;
+#[path = "cli/refine.rs"]
+mod refine;
 #[path = "cli/steps.rs"]
 mod steps;
 #[path = "cli/tensor.rs"]

@@ -22,5 +22,7 @@ pub use clip::{Clip, ClipError, Frame};
 pub use encoder::EncoderIdentity;
 pub use result::{AccuracyScore, Flag, GroupFit, Interval, Intervals, TaskUncertainty};
 pub use sampling::{Sampling, SamplingError};
-pub use source::{BoxError, GenerateRequest, PromptRefiner, RefineRequest, VideoGenerator};
+pub use source::{
+    BoxError, GenerateRequest, PromptRefiner, RefineRequest, Refinement, Rejection, VideoGenerator,
+};
 pub use task::{LatentPrompt, Task, TaskError};

@@ -141,7 +141,11 @@ pub(crate) fn build(
         Architecture::I3d | Architecture::S3dMilnce | Architecture::S3dKinetics => {
             Network::video(architecture, weights, device, dtype)
         }
-        Architecture::Alexnet | Architecture::Vgg16 => Err(no_embedder(architecture.name())),
+        Architecture::Alexnet
+        | Architecture::Vgg16
+        | Architecture::Llama
+        | Architecture::Qwen2
+        | Architecture::Qwen3 => Err(no_embedder(architecture.name())),
     })
 }
 

@@ -63,6 +63,9 @@ pub enum Error {
         /// What it was to take.
         wanted: Modality,
     },
+    /// A language model failed.
+    #[error(transparent)]
+    LanguageModel(#[from] crate::llm::LlmError),
     /// A file of a model is not on this machine.
     #[error("model `{model}` is not complete: {file} is missing; {}", fetch_remedy(&[model]), file = file.display())]
     Missing {

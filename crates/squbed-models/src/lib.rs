@@ -4,7 +4,7 @@
 //! and embedding. A [`ModelStore`] fetches and verifies the files and opens them as a
 //! [`TextEncoder`](squbed_tensor::TextEncoder), an [`ImageEncoder`](squbed_tensor::ImageEncoder) or a
 //! [`VideoEncoder`](squbed_tensor::VideoEncoder). The networks alone are in [`arch`]; [`load_arch`] gives one for a
-//! checkpoint without a manifest.
+//! checkpoint without a manifest. Language models are in [`llm`].
 //!
 //! Nothing here decodes video, and nothing that is fetched is run: archives are opened and pickles are read
 //! by [restricted readers](pickle).
@@ -17,6 +17,7 @@ mod digest;
 mod error;
 mod fetch;
 mod image_text;
+pub mod llm;
 pub mod manifest;
 mod npy;
 pub mod pickle;

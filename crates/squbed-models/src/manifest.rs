@@ -65,6 +65,12 @@ pub enum Architecture {
     Alexnet,
     /// VGG16's convolutions, for LPIPS (Simonyan and Zisserman 2015, arXiv 1409.1556).
     Vgg16,
+    /// Decoder of text (Touvron et al. 2023, arXiv 2302.13971) with its successors of that layout; a GGUF file.
+    Llama,
+    /// Qwen 2 and 2.5 (Yang et al. 2024, arXiv 2407.10671); a GGUF file.
+    Qwen2,
+    /// Qwen 3 (Yang et al. 2025, arXiv 2505.09388); a GGUF file.
+    Qwen3,
 }
 
 /// What a network takes.
@@ -80,6 +86,8 @@ pub enum Modality {
     ImageText,
     /// Pairs of images.
     ImagePair,
+    /// Conversations.
+    Chat,
 }
 
 impl fmt::Display for Modality {
@@ -90,6 +98,7 @@ impl fmt::Display for Modality {
             Self::Image => "images",
             Self::ImageText => "text, images and video clips",
             Self::ImagePair => "pairs of images",
+            Self::Chat => "conversations",
         })
     }
 }
@@ -152,6 +161,8 @@ pub enum Input {
         /// Name and version of the preprocessing.
         preprocessing: String,
     },
+    /// Conversations; how they become tokens is in the model's own file.
+    Chat {},
     /// Sentences, images, and video clips as their frames.
     ImageText {
         /// Name and version of the preprocessing; part of an embedding's identity.
@@ -369,6 +380,7 @@ impl Input {
             Self::Text { .. } => Modality::Text,
             Self::Video { .. } => Modality::Video,
             Self::ImagePair { .. } => Modality::ImagePair,
+            Self::Chat {} => Modality::Chat,
             Self::ImageText { .. } => Modality::ImageText,
         }
     }

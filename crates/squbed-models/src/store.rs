@@ -17,6 +17,7 @@ use crate::{
     error::Error,
     fetch::{FetchOptions, Fetched, Progress, fetch},
     image_text::{self, ClipImages, ClipText, FrameMean},
+    llm::LanguageModel,
     manifest::{Architecture, Input, Manifest, Modality, ModelFile},
     prepared::Prepared,
     text::{SentenceEncoder, WordEncoder},
@@ -50,13 +51,17 @@ const BUILT_IN: &[(&str, &str)] = &built_in![
     "clip-vit-large-patch14-336",
     "e5-small-v2",
     "i3d-kinetics-400",
+    "llama-3.2-1b",
     "lpips-alex",
     "lpips-vgg",
     "multilingual-e5-base",
     "multilingual-e5-small",
     "paraphrase-multilingual-MiniLM-L12-v2",
+    "qwen3-0.6b",
+    "qwen3-4b",
     "s3d-kinetics-400",
     "s3d-milnce",
+    "smollm2-135m",
 ];
 
 /// The known models and the place of their files, `<home>/models/<name>/`.
@@ -318,6 +323,20 @@ impl ModelStore {
         Weights::new(self.open(self.manifest(name)?).read(file)?)
     }
 
+    /// The language model of this name. Weights that take at most 1 GiB in f32 are dequantised.
+    ///
+    /// # Errors
+    ///
+    /// A model of another kind, or one that is not here whole.
+    pub fn language_model(&self, name: &str, device: &Device) -> Result<LanguageModel, Error> {
+        let manifest = self.manifest(name)?;
+        let file = manifest.files.iter().find(|file| file.path.ends_with(".gguf"));
+        let (Input::Chat {}, Some(file)) = (&manifest.input, file) else {
+            return Err(Error::modality(manifest, Modality::Chat));
+        };
+        Ok(LanguageModel::open(&self.open(manifest).checked(file)?, device, None)?)
+    }
+
     /// An output `[b, d]` of a model for an input that is already preprocessed. The embedding of a text model is
     /// what its module files say.
     ///
@@ -361,7 +380,11 @@ impl ModelStore {
                 let weights = self.weights(name, "model.safetensors")?;
                 weights.all_of(|| Network::video(architecture, &weights, device, dtype))
             }
-            Architecture::Alexnet | Architecture::Vgg16 => Err(no_embedder(architecture.name())),
+            Architecture::Alexnet
+            | Architecture::Vgg16
+            | Architecture::Llama
+            | Architecture::Qwen2
+            | Architecture::Qwen3 => Err(no_embedder(architecture.name())),
         }
     }
 
@@ -437,6 +460,24 @@ impl Opened<'_> {
             return Err(Error::Digest { model, file: path, expected, actual: sha256 });
         }
         Ok(Content { path, bytes, sha256 })
+    }
+}
+
+impl Opened<'_> {
+    /// The path of a file that holds what the manifest promises, for readers that do not want it in memory.
+    fn checked(&self, file: &ModelFile) -> Result<PathBuf, Error> {
+        let model = self.manifest.name.clone();
+        let path = self.folder.join(&file.path);
+        if !path.is_file() {
+            return Err(Error::Missing { model, file: path });
+        }
+        if file.is_pinned() {
+            let actual = sha256_file(&path).map_err(Error::io("read", &path))?;
+            if !file.sha256.admits(&actual) {
+                return Err(Error::Digest { model, file: path, expected: file.sha256.to_string(), actual });
+            }
+        }
+        Ok(path)
     }
 }
 

@@ -289,6 +289,30 @@ pub enum Error {
         /// Why.
         source: squbed_core::BoxError,
     },
+    /// A video model, or its ledger, failed.
+    #[error(transparent)]
+    Produce(#[from] squbed_generate::video::ProduceError),
+    /// A file of categories that cannot be used.
+    #[error(
+        "{path} holds no categories to choose from: write at least two categories, each with a name and a description",
+        path = path.display()
+    )]
+    Categories {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A folder of clips lacks some.
+    #[error("{latent}: {got} of {wanted} readable videos lie below {root}", root = root.display())]
+    TooFewClips {
+        /// The latent prompt.
+        latent: String,
+        /// Asked for.
+        wanted: usize,
+        /// There.
+        got: usize,
+        /// The folder.
+        root: PathBuf,
+    },
     /// The refiner gave another number of prompts than asked for.
     #[error("the refiner gave {got} latent prompts for task `{task}`, {wanted} were asked for")]
     RefineCount {

@@ -37,6 +37,37 @@ pub struct Spread {
     estimator: Estimator,
 }
 
+/// Distances of a task's prompts, projected on `basis` where there is one.
+fn distances(prompts: &Group<'_>, basis: Option<&Pca>, device: &Device) -> Result<PairDistances> {
+    let Some(basis) = basis else { return Ok(PairDistances::of(prompts)?) };
+    let projected = basis.project(&fit::to_tensor(&[prompts], device)?)?;
+    let rows = projected.squeeze(0).map_err(squbed_tensor::Error::from)?;
+    let rows = crate::embed::to_rows(&rows)?;
+    Ok(PairDistances::of(&rows.iter().map(Vec::as_slice).collect::<Vec<_>>())?)
+}
+
+/// The interval of an estimated h(Z | ℓ) alone, by leaving out one latent prompt at a time; Student's t with n − 1 degrees
+/// of freedom, undefined for two prompts.
+///
+/// # Errors
+///
+/// As [`Spread::of`].
+pub fn jackknife_of_prompts(
+    prompts: &Group<'_>,
+    basis: Option<&Pca>,
+    estimator: Estimator,
+    device: &Device,
+    estimate: f64,
+) -> Result<Interval> {
+    let distances = distances(prompts, basis, device)?;
+    let left: Vec<f64> = (0..prompts.len())
+        .map(|i| distances.without(i).map_or(Ok(f64::NAN), |s| Ok(squbed_vmf::fit(&s, estimator)?.entropy)))
+        .collect::<Result<_>>()?;
+    let error = jackknife_error(&left);
+    let t = student_quantile(prompts.len().saturating_sub(1), (1.0 - LEVEL) / 2.0);
+    Ok(Interval { low: estimate - t * error, high: estimate + t * error, standard_error: error })
+}
+
 /// The five uncertainties in the order of [`Intervals`].
 type Five = [f64; 5];
 
@@ -52,15 +83,7 @@ impl Spread {
         estimator: Estimator,
         device: &Device,
     ) -> Result<Self> {
-        let prompts = match basis {
-            Some(basis) => {
-                let projected = basis.project(&fit::to_tensor(&[&task.prompts], device)?)?;
-                let rows = projected.squeeze(0).map_err(squbed_tensor::Error::from)?;
-                let rows = crate::embed::to_rows(&rows)?;
-                PairDistances::of(&rows.iter().map(Vec::as_slice).collect::<Vec<_>>())?
-            }
-            None => PairDistances::of(&task.prompts)?,
-        };
+        let prompts = distances(&task.prompts, basis, device)?;
         let videos = task.videos.iter().map(|rows: &Group<'_>| PairDistances::of(rows));
         Ok(Self {
             prompts,

@@ -8,11 +8,13 @@
 
 pub mod ablation;
 pub mod accuracy;
+pub mod aleatoric;
 pub mod anomaly;
 pub mod baseline;
 pub mod basis;
 pub mod calibrate;
 pub mod cuda_program;
+pub mod dataset;
 pub mod decode_speed;
 pub mod demo;
 pub mod devices;
@@ -38,6 +40,7 @@ pub mod summary;
 pub use error::{Error, Fault, Result};
 pub use remedy::remedy;
 pub use squbed_core as core;
+pub use squbed_generate as generate;
 pub use squbed_metrics as metrics;
 pub use squbed_models as models;
 pub use squbed_sim as sim;

@@ -394,7 +394,8 @@ fn make_tasks(
         let started = Instant::now();
         let refiner = closed_world_only("refine.refiner", &experiment.refine.refiner, world.refiner())?;
         record.refiner = squbed_core::PromptRefiner::describe(&refiner);
-        let done = steps::refine(&mut tasks, &refiner, experiment.refine.latents, experiment.seed, progress)?;
+        let done =
+            steps::refine(&mut tasks, &refiner, experiment.refine.latents, experiment.seed, progress)?.len();
         let counts = [tasks.len() - done, done, 0];
         record.done("refine prompts", "tasks", counts, started.elapsed().as_secs_f64());
     } else {

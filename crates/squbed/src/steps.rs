@@ -3,7 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use squbed_core::{GenerateRequest, LatentPrompt, PromptRefiner, RefineRequest, Task, VideoGenerator};
+use serde::Serialize;
+use squbed_core::{
+    GenerateRequest, LatentPrompt, PromptRefiner, RefineRequest, Refinement, Task, VideoGenerator,
+};
+use squbed_generate::video::{Job, Ledger, ProduceError, ProduceOptions};
 use squbed_store::Failure;
 
 use crate::{
@@ -12,7 +16,19 @@ use crate::{
     remedy,
 };
 
-/// Gives each task that has no latent prompts `n` of them. Returns how many tasks were refined.
+/// A task that was refined, and how.
+#[derive(Clone, Debug, Serialize)]
+pub struct RefinedTask {
+    /// The task.
+    pub id: String,
+    /// The prompt ℓ.
+    pub prompt: String,
+    /// Latent prompts, and what was rejected on the way.
+    #[serde(flatten)]
+    pub refinement: Refinement,
+}
+
+/// Gives each task that has no latent prompts `n` of them. Returns the tasks that were refined, in their order.
 ///
 /// # Errors
 ///
@@ -23,24 +39,28 @@ pub fn refine(
     n: usize,
     seed: u64,
     progress: &dyn Progress,
-) -> Result<usize> {
+) -> Result<Vec<RefinedTask>> {
+    let mut refined = Vec::new();
     let mut open: Vec<&mut Task> = tasks.iter_mut().filter(|t| t.latents.is_empty()).collect();
     progress.begin("refine prompts", open.len() as u64, "tasks");
     for task in &mut open {
         let request =
             RefineRequest { prompt: &task.prompt, n, seed: squbed_sim::refine_seed(seed, &task.id) };
-        let prompts =
-            refiner.refine(&request).map_err(|source| Error::Refine { task: task.id.clone(), source })?;
+        let refinement = refiner
+            .refine_with_account(&request)
+            .map_err(|source| Error::Refine { task: task.id.clone(), source })?;
+        let prompts = &refinement.prompts;
         if prompts.len() != n {
             return Err(Error::RefineCount { task: task.id.clone(), wanted: n, got: prompts.len() });
         }
         task.latents =
-            prompts.into_iter().map(|prompt| LatentPrompt { prompt, videos: Vec::new() }).collect();
+            prompts.iter().cloned().map(|prompt| LatentPrompt { prompt, videos: Vec::new() }).collect();
         task.check()?;
+        refined.push(RefinedTask { id: task.id.clone(), prompt: task.prompt.clone(), refinement });
         progress.advance(1);
     }
     progress.end();
-    Ok(open.len())
+    Ok(refined)
 }
 
 /// What [`generate`] did.
@@ -71,53 +91,145 @@ pub fn generate(
     folder: &Path,
     progress: &dyn Progress,
 ) -> Result<Generated> {
-    struct Job<'a> {
-        prompt: &'a str,
-        seed: u64,
-        out: PathBuf,
-    }
-    let mut jobs = Vec::new();
-    claim(&folder.join("made_by.txt"), &format!("{}, seed {seed}", generator.describe()))?;
-    for task in tasks.iter() {
-        for (i, latent) in task.latents.iter().enumerate().filter(|(_, z)| z.videos.is_empty()) {
-            let folder = folder.join(file_name(&task.id)).join(format!("latent_{i}"));
-            claim(&folder.join("prompt.txt"), &latent.prompt)?;
-            jobs.extend((0..m).map(|k| Job {
-                prompt: &latent.prompt,
-                seed: squbed_sim::sample_seed(seed, &task.id, i, k),
-                out: folder.join(format!("gen_video_{k}.mp4")),
-            }));
-        }
-    }
-    let missing: Vec<&Job<'_>> = jobs.iter().filter(|job| !job.out.exists()).collect();
+    let places = lay_out(tasks, m, folder, &format!("{}, seed {seed}", generator.describe()))?;
+    let missing: Vec<&Place> = places.iter().filter(|place| !place.out.exists()).collect();
     progress.begin("generate videos", missing.len() as u64, "clips");
     let failures: Vec<Failure> = missing
         .par_iter()
-        .filter_map(|job| {
-            let request = GenerateRequest { prompt: job.prompt, seed: job.seed, out: &job.out };
-            let made = generator.generate(&request);
+        .filter_map(|place| {
+            let latent = &tasks[place.task].latents[place.latent];
+            let seed = squbed_sim::sample_seed(seed, &tasks[place.task].id, place.latent, place.sample);
+            let made = generator.generate(&GenerateRequest { prompt: &latent.prompt, seed, out: &place.out });
             progress.advance(1);
-            made.err().map(|error| {
-                let again = "run the same command again: what is there is kept, and this one is made anew";
-                Failure::new("generate", &job.out.display().to_string(), &*error)
-                    .with_hint(remedy(&*error).unwrap_or_else(|| again.to_owned()))
-            })
+            made.err().map(|error| failed(&place.out, &*error))
         })
         .collect();
     progress.end();
     let generated =
-        Generated { reused: jobs.len() - missing.len(), made: missing.len() - failures.len(), failures };
-
-    let mut paths = jobs.into_iter().map(|job| job.out);
-    let mut all: Vec<Vec<PathBuf>> = Vec::new();
-    while let Some(first) = paths.next() {
-        all.push(std::iter::once(first).chain(paths.by_ref().take(m - 1)).filter(|p| p.exists()).collect());
-    }
-    let open = tasks.iter_mut().flat_map(|t| &mut t.latents).filter(|z| z.videos.is_empty());
-    for (latent, videos) in open.zip(all) {
-        latent.videos = videos;
-    }
+        Generated { reused: places.len() - missing.len(), made: missing.len() - failures.len(), failures };
+    attach(tasks, places);
     Ok(generated)
+}
+
+/// [`generate`] for video models that cost something: clips are looked into and written down in `folder/ledger.jsonl`
+/// before they get their names, and tried again where they fail or are bad. Seeds lie below 2³¹.
+///
+/// # Errors
+///
+/// As [`generate`]; a ledger that cannot be read or written.
+pub fn generate_with_ledger(
+    tasks: &mut [Task],
+    generator: &dyn VideoGenerator,
+    m: usize,
+    seed: u64,
+    folder: &Path,
+    options: &ProduceOptions,
+    progress: &dyn Progress,
+) -> Result<Generated> {
+    let places = lay_out(tasks, m, folder, &format!("{}, seed {seed}", generator.describe()))?;
+    let ledger = Ledger::open(folder).map_err(ProduceError::from)?;
+    let jobs: Vec<Job<'_>> = places
+        .iter()
+        .map(|place| Job {
+            prompt: &tasks[place.task].latents[place.latent].prompt,
+            base: squbed_sim::sample_seed(seed, &tasks[place.task].id, place.latent, 0),
+            sample: place.sample,
+            out: place.out.clone(),
+        })
+        .collect();
+    let missing = jobs.iter().filter(|job| !job.out.exists()).count();
+    progress.begin("generate videos", missing as u64, "clips");
+    let produced =
+        squbed_generate::video::produce(&jobs, generator, options, &ledger, &|| progress.advance(1))?;
+    progress.end();
+    let failures = produced.failed.iter().map(|(out, error)| failed(out, error)).collect();
+    attach(tasks, places);
+    Ok(Generated { reused: produced.reused, made: produced.made, failures })
+}
+
+/// Gives each latent prompt that has no videos the first `m` that lie in `root/<task>/latent_<i>/videos/` (the layout of
+/// the paper's release) or one folder higher. Each is looked into; what cannot be read or is missing is recorded.
+///
+/// # Errors
+///
+/// A folder that cannot be read.
+pub fn take_clips(tasks: &mut [Task], m: usize, root: &Path, progress: &dyn Progress) -> Result<Generated> {
+    let mut found = Vec::new();
+    for task in tasks.iter() {
+        for (latent, _) in task.latents.iter().enumerate().filter(|(_, z)| z.videos.is_empty()) {
+            let mut clips = squbed_generate::video::clips(root, &file_name(&task.id), latent)
+                .map_err(|source| Error::Read { path: root.join(file_name(&task.id)), source })?;
+            clips.truncate(m);
+            found.push((format!("{}, latent prompt {latent}", task.id), clips));
+        }
+    }
+    let count: usize = found.iter().map(|(_, clips)| clips.len()).sum();
+    progress.begin("look into videos", count as u64, "clips");
+    let mut failures = Vec::new();
+    for (name, clips) in &mut found {
+        let looked: Vec<(PathBuf, Option<Failure>)> = std::mem::take(clips)
+            .into_par_iter()
+            .map(|clip| {
+                let failure = squbed_video::probe(&clip).err().map(|error| failed(&clip, &error));
+                progress.advance(1);
+                (clip, failure)
+            })
+            .collect();
+        for (clip, failure) in looked {
+            match failure {
+                None => clips.push(clip),
+                Some(failure) => failures.push(failure),
+            }
+        }
+        if clips.len() < m {
+            let error =
+                Error::TooFewClips { latent: name.clone(), wanted: m, got: clips.len(), root: root.into() };
+            failures.push(Failure::new("generate", name, &error));
+        }
+    }
+    progress.end();
+    let made = found.iter().map(|(_, clips)| clips.len()).sum();
+    let open = tasks.iter_mut().flat_map(|t| &mut t.latents).filter(|z| z.videos.is_empty());
+    for (latent, (_, clips)) in open.zip(found) {
+        latent.videos = clips;
+    }
+    Ok(Generated { reused: 0, made, failures })
+}
+
+/// Where a video goes.
+struct Place {
+    task: usize,
+    latent: usize,
+    sample: usize,
+    out: PathBuf,
+}
+
+/// The places of the videos of all latent prompts that have none; their folders are claimed.
+fn lay_out(tasks: &[Task], m: usize, folder: &Path, made_by: &str) -> Result<Vec<Place>> {
+    claim(&folder.join("made_by.txt"), made_by)?;
+    let mut places = Vec::new();
+    for (t, task) in tasks.iter().enumerate() {
+        for (latent, z) in task.latents.iter().enumerate().filter(|(_, z)| z.videos.is_empty()) {
+            let folder = folder.join(file_name(&task.id)).join(format!("latent_{latent}"));
+            claim(&folder.join("prompt.txt"), &z.prompt)?;
+            let out = |sample| folder.join(format!("gen_video_{sample}.mp4"));
+            places.extend((0..m).map(|sample| Place { task: t, latent, sample, out: out(sample) }));
+        }
+    }
+    Ok(places)
+}
+
+/// Gives the latent prompts the videos that are there.
+fn attach(tasks: &mut [Task], places: Vec<Place>) {
+    for place in places.into_iter().filter(|place| place.out.exists()) {
+        tasks[place.task].latents[place.latent].videos.push(place.out);
+    }
+}
+
+fn failed(out: &Path, error: &(dyn std::error::Error + 'static)) -> Failure {
+    let again = "run the same command again: what is there is kept, and this one is made anew";
+    Failure::new("generate", &out.display().to_string(), error)
+        .with_hint(remedy(error).unwrap_or_else(|| again.to_owned()))
 }
 
 /// Writes who made what a folder holds, or finds that it was the same.
@@ -204,7 +316,7 @@ mod tests {
         let model = Files::default();
         let run = || {
             let mut tasks = tasks();
-            assert_eq!(refine(&mut tasks, &Echo, 2, 1, &Silent).unwrap(), 2);
+            assert_eq!(refine(&mut tasks, &Echo, 2, 1, &Silent).unwrap().len(), 2);
             let generated = generate(&mut tasks, &model, 2, 1, folder.path(), &Silent).unwrap();
             (tasks, generated)
         };

@@ -1,20 +1,23 @@
 //! One file a command: its flags, and what it prints.
 
+pub(crate) mod aleatoric;
 pub(crate) mod bench;
 pub(crate) mod calibrate;
+pub(crate) mod dataset;
 pub(crate) mod demo;
 pub(crate) mod devices;
 pub(crate) mod embed;
 pub(crate) mod estimate;
+pub(crate) mod generate;
 pub(crate) mod limits;
 pub(crate) mod models;
 pub(crate) mod pair;
 pub(crate) mod plan;
 pub(crate) mod probe;
+pub(crate) mod refine;
 pub(crate) mod run;
 pub(crate) mod score;
 pub(crate) mod sim;
-pub(crate) mod sources;
 pub(crate) mod stats;
 pub(crate) mod vmf;
 

@@ -50,6 +50,9 @@ impl Architecture {
             Self::S3dKinetics => "s3d-kinetics",
             Self::Alexnet => "alexnet",
             Self::Vgg16 => "vgg16",
+            Self::Llama => "llama",
+            Self::Qwen2 => "qwen2",
+            Self::Qwen3 => "qwen3",
         }
     }
 
@@ -60,6 +63,7 @@ impl Architecture {
             Self::Clip | Self::OpenClip => Modality::ImageText,
             Self::I3d | Self::S3dMilnce | Self::S3dKinetics => Modality::Video,
             Self::Alexnet | Self::Vgg16 => Modality::ImagePair,
+            Self::Llama | Self::Qwen2 | Self::Qwen3 => Modality::Chat,
         }
     }
 
@@ -82,8 +86,8 @@ impl Architecture {
             }
             Self::I3d | Self::S3dKinetics => &[Embedding, Features, Logits, Pooled, Mixed5c],
             Self::S3dMilnce => &[Embedding, Features, Pooled, Mixed5c],
-            // They are the metric's inside and give no embedding.
-            Self::Alexnet | Self::Vgg16 => &[],
+            // They are the metric's inside, or give text, and no embedding.
+            Self::Alexnet | Self::Vgg16 | Self::Llama | Self::Qwen2 | Self::Qwen3 => &[],
         }
     }
 

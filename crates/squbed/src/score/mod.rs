@@ -190,15 +190,7 @@ pub fn score(scoring: &Scoring<'_>, progress: &dyn Progress) -> Result<Scored> {
     for measure in measures {
         match measure {
             Measure::Cosine => {
-                let videos = match videos {
-                    Embedded::NotWanted => continue,
-                    Embedded::Here(videos) => videos,
-                    Embedded::Missing(why) => {
-                        let (metric, why) = (measure.name().to_owned(), why.clone());
-                        scored.file.not_run.push(NotRun { metric, why });
-                        continue;
-                    }
-                };
+                let Some(videos) = videos else { continue };
                 let of = videos.identity();
                 scored.scores.extend(accuracy::cosine_scores(tasks, videos));
                 scored.file.metrics.push(MetricRecord {

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The models of the demonstration and the tests, by the names of their manifests in `models/`.
-const MODELS: [&str; 2] = ["all-MiniLM-L6-v2", "i3d-kinetics-400"];
+const MODELS: [&str; 3] = ["all-MiniLM-L6-v2", "i3d-kinetics-400", "smollm2-135m"];
 
 const STAMP: &str = "models";
 
