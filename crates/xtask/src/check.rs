@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use crate::{
+    cuda,
     exec::{Exec, Failure},
     setup::{self, Profile},
     steps::{Outcome, Steps},
@@ -11,12 +12,14 @@ use crate::{
 };
 
 /// Checks after the set-up.
-const CHECKS: usize = 6;
+const CHECKS: usize = 7;
 
 /// Lint levels are the workspace's own; here every warning is an error.
 const CLIPPY: &str = "clippy --locked --workspace --all-targets --quiet -- -D warnings";
 const DOC: &str = "doc --locked --workspace --no-deps --quiet";
 const TEST: &str = "test --locked --workspace --no-fail-fast";
+/// The crate with the code for CUDA.
+const CUDA: &str = "check --locked -p squbed-tensor --all-targets --features cudnn --quiet";
 const WITHOUT_FFMPEG: &str = "check --locked -p squbed-cli --no-default-features --quiet";
 
 /// `cargo xtask test`.
@@ -39,6 +42,7 @@ pub(crate) fn command(workspace: &Workspace) -> Result<ExitCode, Failure> {
         let check = offline(workspace, WITHOUT_FFMPEG);
         passed(&check, &format!("again: cargo {WITHOUT_FFMPEG}"), "squbed-cli checks with no default feature")
     });
+    steps.check("CUDA, without nvcc", || cuda(workspace));
     steps.check("cargo-deny", || deny(workspace));
 
     eprintln!("\n{}", steps.table());
@@ -73,6 +77,21 @@ fn tests(workspace: &Workspace) -> Result<Outcome, Failure> {
         Ok(()) => Ok(Outcome::Done(counted)),
         Err(error) => Err(Failure::new(error, format!("{counted}; again: cargo {TEST}"))),
     }
+}
+
+/// The types of what calls CUDA, kernels left out: nvcc is not needed, nor a GPU.
+fn cuda(workspace: &Workspace) -> Result<Outcome, Failure> {
+    if !cfg!(unix) {
+        return Ok(Outcome::Skipped("on Linux and macOS alone".to_owned()));
+    }
+    let variables = cuda::without_nvcc(workspace)?;
+    let check =
+        variables.into_iter().fold(offline(workspace, CUDA), |check, (name, value)| check.env(name, value));
+    passed(
+        &check,
+        "again: cargo xtask test; with kernels: cargo xtask build-cuda",
+        "squbed-tensor checks with cudnn",
+    )
 }
 
 /// cargo-deny as `deny.toml` says, where it is installed. Advisories are left out: they need network.
