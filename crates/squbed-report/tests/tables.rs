@@ -4,8 +4,9 @@ mod sample;
 
 use std::fs;
 
+use resvg::usvg::roxmltree::{Document, ParsingOptions};
 use sample::sample;
-use squbed_report::{ReportData, write};
+use squbed_report::{ReportData, render, write};
 
 #[test]
 fn tables_hold_every_digit_and_are_read_back() {
@@ -65,4 +66,25 @@ fn tables_hold_every_digit_and_are_read_back() {
         !folder.path().join("tables/failures.csv").exists() && folder.path().join("tables/mine.csv").exists()
     );
     assert_eq!(second.tables.len(), names.len() - 1);
+}
+
+#[test]
+fn wide_tables_can_be_scrolled_by_the_keyboard() {
+    let page = render(&sample(3, 1)).unwrap();
+    let options = ParsingOptions { allow_dtd: true, ..ParsingOptions::default() };
+    let page = Document::parse_with_options(&page, options).unwrap();
+    let scrolled = |node: &resvg::usvg::roxmltree::Node<'_, '_>| {
+        node.attribute("class").is_some_and(|class| class.split(' ').any(|name| name == "scroll"))
+    };
+    // Those of the tasks' cards are narrow; a stop for each would be in the way.
+    let wide: Vec<_> = page
+        .descendants()
+        .filter(scrolled)
+        .filter(|node| !node.descendants().any(|n| n.attribute("class") == Some("small")))
+        .collect();
+    assert!(wide.len() > 10);
+    for node in wide {
+        assert_eq!((node.attribute("tabindex"), node.attribute("role")), (Some("0"), Some("region")));
+        assert!(!node.attribute("aria-label").unwrap().is_empty());
+    }
 }

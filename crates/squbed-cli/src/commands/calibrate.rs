@@ -42,7 +42,7 @@ pub(crate) struct Calibrate {
     /// Largest chance of a further task that is accepted and falls short of it.
     #[arg(long, default_value_t = 0.1)]
     alpha: f64,
-    /// Bootstrap samples of the intervals; those of more than 2000 tasks are by the jackknife.
+    /// Bootstrap samples of the intervals; those of more than 1000 tasks are by the jackknife.
     #[arg(long, default_value_t = 2000)]
     resamples: usize,
     /// Seed of the bootstrap.

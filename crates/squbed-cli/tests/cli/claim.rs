@@ -83,6 +83,17 @@ fn the_claim_is_tested_figure_by_figure() {
         ended(squbed(&[&arguments[..], &["--target-accuracy", "-12", "--alpha", "0.05"]].concat()));
     assert!(code == 0 && told.contains("12 items give no guarantee at the level 0.05"), "{told}");
 
+    // What was typed is kept, the last of each step, and a report that is there is said to be older.
+    let commands = fs::read_to_string(out.join("commands.json")).unwrap();
+    assert!(
+        commands.matches("squbed calibrate").count() == 1 && commands.contains("--alpha 0.05"),
+        "{commands}"
+    );
+    assert!(!told.contains("is older than"), "{told}");
+    fs::write(out.join("report.html"), "").unwrap();
+    let (_, _, told) = ended(squbed(&arguments));
+    assert!(told.contains("is older than these results; `squbed report "), "{told}");
+
     for (more, part) in [
         (&["--metric", "clip"][..], "accuracy.jsonl has no `clip`; it has: ssim"),
         (&["--subset-count", "1"][..], "a subset of 1 task(s) is none"),

@@ -78,7 +78,7 @@ pub const LEAST_RESAMPLED: usize = 5;
 
 /// Most rows that are resampled. The percentiles of more are those of the normal distribution, whose width the jackknife
 /// finds in O(n log n): at 10,000 tasks in milliseconds instead of seconds for each τ.
-pub const MOST_RESAMPLED: usize = 2000;
+pub const MOST_RESAMPLED: usize = 1000;
 
 /// The percentile-bootstrap interval of τ-b over rows, of more than [`MOST_RESAMPLED`] the jackknife's, and how it was made; both ends are NaN, and the
 /// reason stands in its place, where there are fewer than [`LEAST_RESAMPLED`] rows or a column is constant.
