@@ -89,7 +89,12 @@ fn the_ledger_survives_kills_at_any_moment() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        thread::sleep(Duration::from_millis(60 + 37 * round));
+        // In the midst of its work: after one to three further rows, and some milliseconds.
+        let rows = place.rows().len() + 1 + (round % 3) as usize;
+        while place.rows().len() < rows && child.try_wait().unwrap().is_none() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        thread::sleep(Duration::from_millis(5 * round));
         child.kill().unwrap();
         child.wait().unwrap();
         // What the killed process started ends by itself.
@@ -98,6 +103,7 @@ fn the_ledger_survives_kills_at_any_moment() {
         assert!(now >= before, "{now} after {before}");
         before = now;
     }
+    assert!(before > 0 && before <= 2 * M, "{before}");
     let (code, _, message) = place.run();
     assert_eq!(code, 0, "{message}");
     assert_eq!(place.check(), 2 * M);
