@@ -94,7 +94,7 @@ mod tests {
                       {%- if add_generation_prompt %}{{ bos_token }}{% endif %}";
         let messages = [Message::system(" x "), Message::user("a|b")];
         let prompt = ChatTemplate::new(source).unwrap().render(&messages, "<s>", "</s>").unwrap();
-        assert_eq!(prompt, "S:x[USER]b<s>");
+        assert_eq!(prompt, "  S:x[USER]b<s>");
     }
 
     #[test]
