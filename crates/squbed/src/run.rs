@@ -150,7 +150,7 @@ pub struct Outcome {
     pub failures: Vec<Failure>,
 }
 
-/// Runs every step but the report, which [`summary::report`](crate::summary::report) makes of the folder.
+/// Runs every step but the report, which [`summary::report`] makes of the folder.
 /// `command` is what the user typed, for the record.
 pub fn run(
     experiment: &Experiment,
