@@ -27,6 +27,7 @@ pub(crate) use product::Matrix;
 
 use crate::error::Result;
 
+#[expect(unreachable_pub, reason = "as cudaforge writes it")]
 mod ptx {
     include!(concat!(env!("OUT_DIR"), "/ptx.rs"));
 }
