@@ -73,7 +73,7 @@ impl Records {
                 let mut csv = csv::Writer::from_writer(&mut out);
                 csv.write_record(&self.keys)?;
                 for row in &self.rows {
-                    csv.write_record(row.iter().map(plain))?;
+                    csv.write_record(row.iter().map(field))?;
                 }
                 csv.flush()?;
             }
@@ -162,6 +162,11 @@ fn rounded(value: &Value) -> String {
     }
 }
 
+/// A field of CSV: empty where there is no value, so that programs read a column of numbers as such.
+fn field(value: &Value) -> String {
+    if value.is_null() { String::new() } else { plain(value) }
+}
+
 /// A value without JSON's quotes.
 fn plain(value: &Value) -> String {
     match value {
@@ -239,5 +244,7 @@ mod tests {
         }
         assert_eq!(rounded(&Value::from(16)), "16");
         assert_eq!(rounded(&Value::Null), "–");
+        // Programs read the other form.
+        assert_eq!((field(&Value::Null), field(&Value::from(0.5))), (String::new(), "0.5".to_owned()));
     }
 }

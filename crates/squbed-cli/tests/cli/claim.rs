@@ -66,7 +66,7 @@ fn the_claim_is_tested_figure_by_figure() {
         |part: &str| csv.lines().find(|line| line.contains(part)).unwrap_or_else(|| panic!("{part}: {csv}"));
     assert!(
         line(subset).ends_with(
-            ",exact,the 7 tasks of lowest uncertainty; tasks that tie with the last one belong to it,–"
+            ",exact,the 7 tasks of lowest uncertainty; tasks that tie with the last one belong to it,"
         ),
         "{csv}"
     );

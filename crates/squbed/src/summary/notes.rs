@@ -123,6 +123,9 @@ impl Folder {
                 true if follows(&of.aleatoric) || follows(&of.epistemic) => {
                     " It follows a truth that it cannot see, which puts the other figures in doubt."
                 }
+                true if of.aleatoric.tau.is_nan() || of.epistemic.tau.is_nan() => {
+                    " What cannot be computed shows nothing: this control says neither yes nor no."
+                }
                 true => " It does not follow either truth, as it must not.",
                 false => "",
             };
