@@ -64,13 +64,22 @@ impl Concat {
                 Some(whole) => whole,
                 None => (blank(self.channels)?, 0),
             };
+            // A kernel writes where it is told to.
+            let written = channel + count;
+            if volume.dims()[..4] != [x.dims()[0], t, h, w] || written > self.channels {
+                return Err(Error::Shape {
+                    operation: "Concat::put",
+                    expected: "parts of one size, and no more channels than were announced",
+                    actual: vec![x.dims()[0], t, h, w, written],
+                });
+            }
             let others = if rest > 0 { Some(blank(rest)?) } else { None };
             let targets = [
                 &crate::cuda::Target { volume: &volume, channel },
                 &crate::cuda::Target { volume: others.as_ref().unwrap_or(&volume), channel: 0 },
             ];
             packed.run(x, &axes, conv.relu(), count, targets)?;
-            self.whole = Some((volume, channel + count));
+            self.whole = Some((volume, written));
             return Ok(others);
         }
         let y = conv.forward(x)?;

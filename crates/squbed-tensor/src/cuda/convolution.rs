@@ -107,6 +107,13 @@ impl Packed {
         split: usize,
         targets: [&Target<'_>; 2],
     ) -> Result<()> {
+        if x.dtype() != self.weight.dtype() || !x.device().same_device(self.weight.device()) {
+            return Err(Error::Shape {
+                operation: "conv3d on CUDA",
+                expected: "a volume on the device and in the dtype of its weights",
+                actual: x.dims().to_vec(),
+            });
+        }
         let [t, h, w] = axes;
         let (mut stride, mut before) = (axes.map(|a| a.stride), axes.map(|a| a.before));
         let x = match self.group {

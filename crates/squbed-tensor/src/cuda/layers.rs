@@ -74,6 +74,13 @@ pub(crate) fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f32) -
     let Some(suffix) = suffix(x.dtype()) else { return Ok(None) };
     let Some(&width) = x.dims().last() else { return Ok(None) };
     let x = x.contiguous()?;
+    // Others are refused by Candle's own.
+    if [weight, bias]
+        .iter()
+        .any(|row| row.dims() != [width] || row.dtype() != x.dtype() || !row.is_contiguous())
+    {
+        return Ok(None);
+    }
     if width > WIDEST || !in_pieces(&x, width)? || !in_pieces(weight, width)? || !in_pieces(bias, width)? {
         return Ok(None);
     }
@@ -121,6 +128,9 @@ pub(crate) fn activation(x: &Tensor, kind: Activation) -> Result<Option<Tensor>>
 pub(crate) fn gate(x: &Tensor, g: &Tensor) -> Result<Option<Tensor>> {
     let Some(suffix) = suffix(x.dtype()) else { return Ok(None) };
     let &[b, t, h, w, c] = x.dims() else { return Ok(None) };
+    if g.dtype() != x.dtype() {
+        return Ok(None);
+    }
     let (x, g) = (x.contiguous()?, g.contiguous()?);
     if !in_pieces(&x, c)? || !in_pieces(&g, c)? {
         return Ok(None);
