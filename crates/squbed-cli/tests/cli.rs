@@ -17,6 +17,8 @@ mod claim;
 mod cuda_program;
 #[path = "cli/dataset.rs"]
 mod dataset;
+#[path = "cli/dataset_forms.rs"]
+mod dataset_forms;
 #[path = "cli/embed.rs"]
 mod embed;
 #[path = "cli/generate.rs"]

@@ -5,6 +5,7 @@
 //! - [`results`]: uncertainties, accuracies and truths of tasks.
 //! - [`failures`]: the items that failed while the others went on.
 //! - [`npy`] and [`safetensors`]: arrays that users bring and take away.
+//! - [`write_clips`] and [`read_rows`]: tables of clips, as exported data sets carry them.
 //! - [`write_embeddings`]: embeddings with their keys, for other programs.
 //!
 //! Every file but a journal ([`append_journal`]) appears whole or not at all: it is written under a temporary name in its own folder,
@@ -12,6 +13,7 @@
 
 mod atomic;
 mod cache;
+mod clips;
 mod columns;
 mod digest;
 mod embeddings;
@@ -25,6 +27,7 @@ mod tasks;
 
 pub use atomic::{write_atomic, write_atomic_with};
 pub use cache::{CACHE_VERSION, EmbeddingCache, EmbeddingRow, PartProblem, PartWarning, RowProblem};
+pub use clips::{ClipKind, ClipRow, read_rows, write_clips};
 pub use digest::{digest_file, digest_text};
 pub use embeddings::{EmbeddingFormat, write_embeddings};
 pub use error::{Error, Place, Result};

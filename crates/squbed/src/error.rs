@@ -380,6 +380,19 @@ pub enum Error {
     /// From calibrating.
     #[error(transparent)]
     Calibrate(#[from] crate::calibrate::CalibrateError),
+    /// A language model that sorts tasks failed.
+    #[error("{model} could not sort task `{task}` into a category")]
+    Classifier {
+        /// The model.
+        model: String,
+        /// The task.
+        task: String,
+        /// Why.
+        source: squbed_core::BoxError,
+    },
+    /// From data sets of other programs.
+    #[error(transparent)]
+    Dataset(#[from] crate::dataset::DatasetError),
     /// From the closed world.
     #[error(transparent)]
     World(#[from] squbed_sim::Error),
@@ -405,6 +418,7 @@ impl Error {
                 "choose another `out`, or restore that setting to continue the run"
             }
             Self::CudaProgram(error) => return Some(error.hint()),
+            Self::Dataset(error) => return error.hint().map(str::to_owned).or_else(|| remedy(self)),
             Self::Calibrate(error) => return error.hint().map(str::to_owned).or_else(|| remedy(self)),
             Self::OtherEncoders { .. } => "choose another `--out`, or remove that folder",
             Self::OtherVideos { .. } => "choose another folder for the videos, or remove this one",

@@ -36,17 +36,14 @@ pub(crate) enum Kind {
     File,
 }
 
-/// Flags of every command that refines.
+/// Flags of every command that asks a language model.
 #[derive(Args)]
-pub(crate) struct RefinerArgs {
-    /// What refines.
-    #[arg(long, value_enum, default_value = "llm")]
-    refiner: Kind,
-    /// The language model: its name in `squbed models list`, or with `--refiner server` the server's name for it.
+pub(crate) struct ChatArgs {
+    /// The language model: its name in `squbed models list`, or with a server the server's name for it.
     #[arg(long, value_name = "NAME", default_value = "smollm2-135m")]
     llm: String,
     /// Base address of the server, such as http://localhost:8000/v1.
-    #[arg(long, value_name = "URL", required_if_eq("refiner", "server"))]
+    #[arg(long, value_name = "URL")]
     server: Option<String>,
     /// Environment variable with the server's key.
     #[arg(long, value_name = "VARIABLE", default_value = "OPENAI_API_KEY")]
@@ -60,6 +57,40 @@ pub(crate) struct RefinerArgs {
     /// Tokens that the server may be paid for in all, prompts included.
     #[arg(long, value_name = "TOKENS")]
     token_cap: Option<u64>,
+}
+
+impl ChatArgs {
+    /// A language model on this machine.
+    pub(super) fn local(&self, common: &Common) -> anyhow::Result<LocalChat> {
+        let (device, _) = super::place(common)?;
+        let store = ModelStore::new(None).map_err(squbed::Error::from)?;
+        let model = store.language_model(&self.llm, &device).map_err(squbed::Error::from)?;
+        Ok(LocalChat::new(&self.llm, model))
+    }
+
+    /// A language model behind a server.
+    pub(super) fn server(&self) -> anyhow::Result<ServerChat> {
+        let address = self.server.as_deref().context("name the server with --server")?;
+        let key = std::env::var(&self.key_env).ok();
+        let options = HttpOptions { deadline: Duration::from_secs(self.timeout), ..HttpOptions::default() };
+        let model = self.llm.clone();
+        let (concurrency, token_cap) = (self.concurrency, self.token_cap);
+        if !(1..=64).contains(&concurrency) {
+            bail!("--concurrency is {concurrency}; it is from 1 to 64");
+        }
+        let service = Service::new(address, key, options)?;
+        Ok(ServerChat::new(service, ServerOptions { model, concurrency, token_cap })?)
+    }
+}
+
+/// Flags of every command that refines.
+#[derive(Args)]
+pub(crate) struct RefinerArgs {
+    /// What refines.
+    #[arg(long, value_enum, default_value = "llm")]
+    refiner: Kind,
+    #[command(flatten)]
+    chat: ChatArgs,
     /// File of latent prompts, for `--refiner file`.
     #[arg(long, value_name = "FILE", required_if_eq("refiner", "file"))]
     latents: Option<PathBuf>,
@@ -106,13 +137,8 @@ impl RefinerArgs {
                 let path = self.latents.as_deref().context("name the file with --latents")?;
                 return Ok(simple(Box::new(PromptFile::read(path)?)));
             }
-            Kind::Llm => {
-                let (device, _) = super::place(common)?;
-                let store = ModelStore::new(None).map_err(squbed::Error::from)?;
-                let model = store.language_model(&self.llm, &device).map_err(squbed::Error::from)?;
-                Box::new(LocalChat::new(&self.llm, model))
-            }
-            Kind::Server => Box::new(self.server()?),
+            Kind::Llm => Box::new(self.chat.local(common)?),
+            Kind::Server => Box::new(self.chat.server()?),
         };
         let instruction = match &self.instruction {
             Some(path) => Instruction::read(path)?,
@@ -138,19 +164,6 @@ impl RefinerArgs {
             record["judge"].as_str().unwrap_or("")
         ));
         Ok((Box::new(refiner), record))
-    }
-
-    fn server(&self) -> anyhow::Result<ServerChat> {
-        let address = self.server.as_deref().context("name the server with --server")?;
-        let key = std::env::var(&self.key_env).ok();
-        let options = HttpOptions { deadline: Duration::from_secs(self.timeout), ..HttpOptions::default() };
-        let model = self.llm.clone();
-        let (concurrency, token_cap) = (self.concurrency, self.token_cap);
-        if !(1..=64).contains(&concurrency) {
-            bail!("--concurrency is {concurrency}; it is from 1 to 64");
-        }
-        let service = Service::new(address, key, options)?;
-        Ok(ServerChat::new(service, ServerOptions { model, concurrency, token_cap })?)
     }
 }
 

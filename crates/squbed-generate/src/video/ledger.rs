@@ -101,7 +101,37 @@ pub enum LedgerError {
     },
 }
 
+fn rows_of(path: &Path, bytes: &[u8]) -> Result<Vec<LedgerRow>, LedgerError> {
+    let lines = bytes.split(|&b| b == b'\n').enumerate().filter(|(_, line)| !line.is_empty());
+    lines
+        .map(|(i, line)| {
+            serde_json::from_slice(line).map_err(|source| LedgerError::Line {
+                path: path.to_owned(),
+                line: i + 1,
+                source,
+            })
+        })
+        .collect()
+}
+
 impl Ledger {
+    /// The rows of a folder's ledger, without holding it; none where there is no ledger. A line that is being written is
+    /// left out.
+    ///
+    /// # Errors
+    ///
+    /// A ledger that cannot be read, or is none.
+    pub fn read(folder: &Path) -> Result<Vec<LedgerRow>, LedgerError> {
+        let path = folder.join("ledger.jsonl");
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(LedgerError::Io { operation: "read", path, source }),
+        };
+        let whole = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |last| last + 1);
+        rows_of(&path, &bytes[..whole])
+    }
+
     /// Opens `ledger.jsonl` of a folder, which is made where it is missing.
     ///
     /// # Errors
@@ -134,13 +164,7 @@ impl Ledger {
         }
         file.seek(SeekFrom::Start(whole as u64)).map_err(io("read"))?;
         let mut made = BTreeMap::new();
-        let lines = bytes[..whole].split(|&b| b == b'\n').enumerate();
-        for (i, line) in lines.filter(|(_, line)| !line.is_empty()) {
-            let row: LedgerRow = serde_json::from_slice(line).map_err(|source| LedgerError::Line {
-                path: path.clone(),
-                line: i + 1,
-                source,
-            })?;
+        for row in rows_of(&path, &bytes[..whole])? {
             if let Outcome::Made { .. } = row.outcome {
                 made.insert(row.video.clone(), row);
             }

@@ -25,7 +25,7 @@ pub(super) fn write(path: &Path, rows: &[TaskUncertainty], method: &str) -> Resu
 }
 
 /// Writes one table; the file appears whole or not at all.
-pub(super) fn write_table(
+pub(crate) fn write_table(
     path: &Path,
     metadata: Option<Vec<KeyValue>>,
     table: impl FnOnce() -> Result<RecordBatch, ArrowError>,

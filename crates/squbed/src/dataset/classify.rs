@@ -1,9 +1,12 @@
-//! Categories of tasks by their prompts, zero-shot: the nearest description in the space of sentence embeddings.
+//! Categories of tasks by their prompts, zero-shot: the nearest description in the space of sentence embeddings, or what a
+//! language model answers.
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use squbed_core::Task;
+use squbed_generate::chat::{ChatModel, ChatRequest};
+use squbed_models::llm::{Message, TokenSampling};
 use squbed_tensor::TextEncoder;
 
 use crate::{
@@ -52,10 +55,11 @@ pub struct Classified {
     pub id: String,
     /// The category.
     pub category: String,
-    /// Its share among all categories, by a softmax of cosines at temperature 0.05; at five categories 0.2 says nothing.
+    /// By embeddings its share among all categories, a softmax of cosines at temperature 0.05, where among five 0.2 says
+    /// nothing; by a language model its share of the answers.
     pub confidence: f64,
-    /// The category that came next.
-    pub next: String,
+    /// The category that came next, where one did.
+    pub next: Option<String>,
 }
 
 /// Temperature of the softmax: cosines of sentences differ by some hundredths.
@@ -117,7 +121,7 @@ pub fn classify(
             id: task.id.clone(),
             category: near[0].1.to_owned(),
             confidence: 1.0 / total,
-            next: near[1].1.to_owned(),
+            next: Some(near[1].1.to_owned()),
         });
     }
     for (task, row) in tasks.iter_mut().zip(&rows) {
@@ -126,7 +130,150 @@ pub fn classify(
     Ok(rows)
 }
 
+/// Answers that a language model gives on one prompt.
+pub const VOTES: usize = 5;
+
+/// Gives each task the category that a language model names most often in [`VOTES`] answers; the confidence is that
+/// category's share of them. An answer counts for the one category whose name it holds, and for none where it holds
+/// several or none. A task without any such answer keeps no category and is returned among the second.
+///
+/// # Errors
+///
+/// The language model's.
+pub fn classify_by_model(
+    tasks: &mut [Task],
+    categories: &[Category],
+    model: &dyn ChatModel,
+    seed: u64,
+    progress: &dyn Progress,
+) -> Result<(Vec<Classified>, Vec<String>)> {
+    let names: Vec<&str> = categories.iter().map(|c| c.name.as_str()).collect();
+    let kinds: Vec<String> =
+        categories.iter().map(|c| format!("{}: {}", c.name, c.descriptions.join("; "))).collect();
+    let system = format!(
+        "You sort descriptions of videos into categories. The categories are:\n{}\nAnswer with the name of one \
+         category and nothing else.",
+        kinds.join("\n")
+    );
+    let sampling = TokenSampling { temperature: 0.7, ..TokenSampling::default() };
+    let (mut rows, mut without) = (Vec::new(), Vec::new());
+    progress.begin("classify", tasks.len() as u64, "tasks");
+    for (i, task) in tasks.iter_mut().enumerate() {
+        let messages = [Message::system(&system), Message::user(format!("Description: {}", task.prompt))];
+        let request = ChatRequest {
+            messages: &messages,
+            n: VOTES,
+            max_tokens: 12,
+            sampling: &sampling,
+            seed: seed.wrapping_add(i as u64),
+        };
+        let answers = model.answers(&request).map_err(|source| Error::Classifier {
+            model: model.describe(),
+            task: task.id.clone(),
+            source,
+        })?;
+        let votes: Vec<&str> = answers.iter().filter_map(|answer| named(&answer.text, &names)).collect();
+        let mut counts: Vec<(usize, &str)> =
+            names.iter().map(|&name| (votes.iter().filter(|&&vote| vote == name).count(), name)).collect();
+        // Ties go to the category that stands first.
+        counts.sort_by_key(|&(count, _)| std::cmp::Reverse(count));
+        task.category = None;
+        match counts[0] {
+            (0, _) => without.push(task.id.clone()),
+            (count, name) => {
+                task.category = Some(name.to_owned());
+                rows.push(Classified {
+                    id: task.id.clone(),
+                    category: name.to_owned(),
+                    confidence: count as f64 / VOTES as f64,
+                    next: counts.get(1).filter(|(count, _)| *count > 0).map(|(_, name)| (*name).to_owned()),
+                });
+            }
+        }
+        progress.advance(1);
+    }
+    progress.end();
+    Ok((rows, without))
+}
+
+/// The one category that an answer names, in either case and as a whole word.
+fn named<'a>(answer: &str, names: &[&'a str]) -> Option<&'a str> {
+    let answer = answer.to_lowercase();
+    let holds = |name: &str| {
+        let name = name.to_lowercase();
+        answer.match_indices(&name).any(|(at, _)| {
+            let inside = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+            !inside(answer[..at].chars().next_back()) && !inside(answer[at + name.len()..].chars().next())
+        })
+    };
+    let mut found = names.iter().filter(|name| holds(name));
+    let first = found.next()?;
+    found.next().is_none().then_some(first)
+}
+
 fn cosine(a: &[f32], b: &[f32]) -> f64 {
     let dot = |x: &[f32], y: &[f32]| x.iter().zip(y).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
     dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use squbed_core::BoxError;
+    use squbed_generate::chat::ChatAnswer;
+
+    use super::*;
+    use crate::progress::Silent;
+
+    /// Answers by a script, and remembers what it was asked.
+    struct Scripted(Mutex<Vec<Vec<&'static str>>>);
+
+    impl ChatModel for Scripted {
+        fn describe(&self) -> String {
+            "scripted".to_owned()
+        }
+
+        fn answers(&self, request: &ChatRequest<'_>) -> Result<Vec<ChatAnswer>, BoxError> {
+            assert_eq!(request.n, VOTES);
+            let texts = self.0.lock().unwrap().pop().ok_or("no more answers")?;
+            Ok(texts.into_iter().map(|text| ChatAnswer { text: text.to_owned(), cut: false }).collect())
+        }
+
+        fn says_yes(&self, _: &[Vec<Message>]) -> Result<Vec<Option<bool>>, BoxError> {
+            Err("not asked".into())
+        }
+    }
+
+    fn task(id: &str) -> Task {
+        Task {
+            id: id.to_owned(),
+            prompt: "a prompt".to_owned(),
+            dataset: None,
+            category: Some("old".to_owned()),
+            ground_truth: None,
+            latents: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_votes_of_a_language_model_decide() {
+        let categories = ["animals", "food", "other"]
+            .map(|name| Category { name: name.to_owned(), descriptions: vec!["x".to_owned()] });
+        let answers = Scripted(Mutex::new(vec![
+            vec!["", "I cannot", "food or animals", "otherwise", "foods"],
+            vec!["Animals.", "food", "animals", "The category is: Animals", "Animals and food"],
+        ]));
+        let mut tasks = [task("a"), task("b")];
+        let (rows, without) = classify_by_model(&mut tasks, &categories, &answers, 1, &Silent).unwrap();
+        assert_eq!((rows.len(), without), (1, vec!["b".to_owned()]));
+        let row = &rows[0];
+        assert_eq!(
+            (row.category.as_str(), row.confidence, row.next.as_deref()),
+            ("animals", 0.6, Some("food"))
+        );
+        assert_eq!((tasks[0].category.as_deref(), tasks[1].category.as_deref()), (Some("animals"), None));
+        let error = classify_by_model(&mut tasks, &categories, &answers, 1, &Silent).unwrap_err();
+        assert!(error.to_string().contains("scripted") && error.to_string().contains("`a`"), "{error}");
+    }
 }
