@@ -52,6 +52,8 @@ FILES = {
         f"{HEVC} -pix_fmt yuv420p10le -color_primaries bt2020 -color_trc smpte2084 -colorspace bt2020nc",
     ),
     "h264-10bit.mp4": ("64x48", 6, "null", f"{H264} -pix_fmt yuv420p10le"),
+    "h264-422-10bit.mp4": ("64x48", 6, "null", f"{H264} -pix_fmt yuv422p10le"),
+    "interlaced.mp4": ("64x48", 12, "interlace", f"{H264} -flags +ilme+ildct -x264opts tff=1 -pix_fmt yuv420p"),
     "odd.mp4": ("64x48", 6, "scale=33:17", "-c:v mpeg4 -q:v 5"),
     "odd-444.mp4": ("64x48", 6, "scale=33:17", f"{H264} -pix_fmt yuv444p"),
     "two-by-two.mp4": ("2x2", 6, "null", f"{H264} -pix_fmt yuv420p"),

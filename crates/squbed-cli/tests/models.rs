@@ -5,12 +5,22 @@ mod web;
 
 use std::{
     fs,
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Command, Output},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::{
+    ServerConfig, ServerConnection, StreamOwned,
+    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+};
 use squbed::models::sha256;
-use web::{FakeHub, Response, Server};
+use web::{FakeHub, Request, Response, Server};
 
 const CONTENT: &[u8] = b"the weights of a model";
 const TOKEN: &str = "hf_a_secret_token";
@@ -64,6 +74,8 @@ impl Place {
             "all_proxy",
             "no_proxy",
             "XDG_CACHE_HOME",
+            "SSL_CERT_FILE",
+            "SSL_CERT_DIR",
         ] {
             command.env_remove(name);
         }
@@ -221,6 +233,87 @@ fn proxies_are_used_and_left_as_the_environment_says() {
     let (ok, said) =
         place.fetch(&[("HTTP_PROXY", closed), ("http_proxy", closed), ("NO_PROXY", "127.0.0.1")]);
     assert!(ok && place.arrived() && refusing.requests().is_empty(), "{said}");
+}
+
+/// A server of https for 127.0.0.1, and the certificate of the authority that vouches for it, as PEM. Both are of this
+/// test alone.
+fn https(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> (Server, String) {
+    let key = || KeyPair::generate().unwrap();
+    let mut of_authority = CertificateParams::new(Vec::new()).unwrap();
+    of_authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority_key = key();
+    let authority = of_authority.self_signed(&authority_key).unwrap();
+    let server_key = key();
+    let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()])
+        .unwrap()
+        .signed_by(&server_key, &Issuer::new(of_authority, authority_key))
+        .unwrap();
+    let secret = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(server_key.serialize_der()));
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], secret)
+        .unwrap();
+    let config = Arc::new(config);
+    let wrap = move |stream: TcpStream| {
+        StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), stream)
+    };
+    (Server::over("https", wrap, answer), authority.pem())
+}
+
+/// The model `tiny` from an https server, with a file that names the certificates to trust.
+fn from_https(server: &Server, authority: &str) -> (Place, PathBuf) {
+    let place = Place::new(&format!("[[sources]]\nkind = \"url\"\nurl = \"{}/weights\"\n", server.address));
+    let trusted = place.path("authority.pem");
+    fs::write(&trusted, authority).unwrap();
+    (place, trusted)
+}
+
+#[test]
+fn https_is_trusted_by_the_certificates_that_ssl_cert_file_names() {
+    let (server, authority) = https(|request| Response::file(request, CONTENT));
+    let (place, trusted) = from_https(&server, &authority);
+    let (ok, said) = place.fetch(&[]);
+    assert!(!ok && !place.arrived(), "{said}");
+    assert!(said.contains("UnknownIssuer") && said.contains("SSL_CERT_FILE"), "{said}");
+    assert!(server.requests().is_empty(), "nothing is asked of a server that is not trusted");
+
+    // Another authority is as good as none.
+    let (_, stranger) = https(|request| Response::file(request, CONTENT));
+    fs::write(place.path("stranger.pem"), stranger).unwrap();
+    let (ok, said) = place.fetch(&[("SSL_CERT_FILE", text(&place.path("stranger.pem")))]);
+    assert!(!ok && said.contains("UnknownIssuer"), "{said}");
+
+    let (ok, said) = place.fetch(&[("SSL_CERT_FILE", text(&trusted))]);
+    assert!(ok && place.arrived(), "{said}");
+    let targets: Vec<String> = server.gets().into_iter().map(|request| request.target).collect();
+    assert_eq!(targets, ["/weights/w.bin"]);
+}
+
+#[test]
+fn a_cut_https_download_goes_on_where_it_ended() {
+    let count = AtomicUsize::new(0);
+    let (server, authority) = https(move |request| {
+        let whole = Response::file(request, CONTENT).header("ETag", "\"v1\"");
+        if count.fetch_add(1, Ordering::SeqCst) == 0 { whole.cut_after(9) } else { whole }
+    });
+    let (place, trusted) = from_https(&server, &authority);
+    let (ok, said) = place.fetch(&[("SSL_CERT_FILE", text(&trusted))]);
+    assert!(ok && place.arrived(), "{said}");
+    let asked = server.gets();
+    assert_eq!(asked.iter().map(Request::range).collect::<Vec<_>>(), [None, Some((9, None))]);
+    assert_eq!(asked[1].header("if-range"), Some("\"v1\""));
+}
+
+#[test]
+fn another_file_from_https_is_refused_by_its_digest() {
+    let (server, authority) = https(|request| Response::file(request, b"the weights of a mOdel"));
+    let (place, trusted) = from_https(&server, &authority);
+    let (ok, said) = place.fetch(&[("SSL_CERT_FILE", text(&trusted))]);
+    assert!(!ok && said.contains("has sha256") && said.contains(&sha256(CONTENT)), "{said}");
+    assert!(!place.path("home/models/tiny").exists());
 }
 
 #[test]

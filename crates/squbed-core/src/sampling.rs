@@ -168,6 +168,15 @@ impl Sampling {
         }
     }
 
+    /// How many frames it picks of a video of any length, where that is one number.
+    pub fn fixed_count(&self) -> Option<usize> {
+        match self {
+            Self::Uniform(frames) | Self::Within { frames, .. } => Some(*frames),
+            Self::Indices(indices) => Some(indices.len()),
+            Self::Rate { .. } => None,
+        }
+    }
+
     /// How many frames [`indices`](Self::indices) picks, without a list of them, which may be longer than any
     /// memory.
     pub fn count(&self, pts_seconds: &[f64]) -> usize {
@@ -281,6 +290,11 @@ mod tests {
             let rule: Sampling = rule.parse().unwrap();
             assert_eq!(rule.count(&times), rule.indices(&times).len(), "{rule}");
             assert_eq!(rule.count(&times[..1]), rule.indices(&times[..1]).len(), "{rule}");
+        }
+        for rule in ["uniform:3", "within:3:2", "indices:0,4,8", "rate:2", "rate:2:max=3"] {
+            let rule: Sampling = rule.parse().unwrap();
+            let fixed = (!matches!(rule, Sampling::Rate { .. })).then_some(3);
+            assert_eq!(rule.fixed_count(), fixed, "{rule}");
         }
         let count = |rule: &str, times: &[f64]| rule.parse::<Sampling>().unwrap().count(times);
         assert_eq!((count("rate:2", &[]), count("rate:1e300", &times)), (0, usize::MAX));

@@ -63,6 +63,26 @@ pub enum Error {
         /// What it was to take.
         wanted: Modality,
     },
+    /// Frames one by one are asked of a model of whole clips.
+    #[error(
+        "model `{name}` gives one embedding for all frames of a clip; frames one by one have an embedding by a model of \
+         images, such as clip-vit-base-patch32"
+    )]
+    WholeClips {
+        /// The model.
+        name: String,
+    },
+    /// Frames one by one are asked of a model that takes more of them from a longer video.
+    #[error(
+        "model `{name}` takes its frames by `{sampling}`, more of a longer video; frames one by one need a number of \
+         them that is the same for all: write `uniform:K` in its manifest"
+    )]
+    FramesByLength {
+        /// The model.
+        name: String,
+        /// Its sampling.
+        sampling: String,
+    },
     /// A language model failed.
     #[error(transparent)]
     LanguageModel(#[from] crate::llm::LlmError),

@@ -38,6 +38,14 @@ pub struct FrameMean<E> {
     images: E,
 }
 
+/// An encoder of images as one of video clips that keeps the frames apart: a row of a clip holds the normalised embeddings
+/// of its frames one after another, `[t · d]`.
+pub struct EachFrame<E> {
+    identity: EncoderIdentity,
+    frames: usize,
+    of: FrameMean<E>,
+}
+
 /// What an image goes through before the network sees it.
 #[derive(Clone, Debug)]
 struct Steps {
@@ -248,5 +256,55 @@ impl<E: ImageEncoder> VideoEncoder for FrameMean<E> {
     fn embed(&self, batch: &Tensor) -> Result<Tensor, EncodeError> {
         let mean = self.frames(batch)?.mean(1).map_err(Error::from).and_then(|mean| unit_rows(&mean));
         mean.map_err(|error| encode_error(&self.identity, error))
+    }
+}
+
+impl<E: ImageEncoder> EachFrame<E> {
+    /// Of the frames that `sampling` chooses.
+    ///
+    /// # Errors
+    ///
+    /// A sampling that gives longer videos more frames, whose rows would not be of one length.
+    pub fn new(images: E, sampling: Sampling) -> Result<Self, Error> {
+        let of = images.identity();
+        let Some(frames) = sampling.fixed_count() else {
+            return Err(Error::FramesByLength { name: of.name.clone(), sampling: sampling.to_string() });
+        };
+        let identity = EncoderIdentity {
+            sampling: sampling.identity(),
+            head: format!("{} of each frame", of.head),
+            dim: frames * of.dim,
+            ..of.clone()
+        };
+        Ok(Self { identity, frames, of: FrameMean::new(images, sampling) })
+    }
+
+    /// How many frames a row holds.
+    pub fn frames(&self) -> usize {
+        self.frames
+    }
+
+    /// What made the embedding of one frame.
+    pub fn frame_identity(&self) -> EncoderIdentity {
+        EncoderIdentity { dim: self.identity.dim / self.frames, ..self.identity.clone() }
+    }
+}
+
+impl<E: ImageEncoder> VideoEncoder for EachFrame<E> {
+    fn identity(&self) -> &EncoderIdentity {
+        &self.identity
+    }
+
+    fn sampling(&self) -> &Sampling {
+        &self.of.sampling
+    }
+
+    fn preprocess(&self, clip: &Clip) -> Result<Tensor, EncodeError> {
+        self.of.preprocess(clip)
+    }
+
+    fn embed(&self, batch: &Tensor) -> Result<Tensor, EncodeError> {
+        let rows = self.of.frames(batch)?.flatten_from(1);
+        rows.map_err(|error| encode_error(&self.identity, error.into()))
     }
 }

@@ -34,7 +34,7 @@ pub use checkpoint::{ConvertError, Converted, TensorInfo, read_checkpoint, tenso
 pub use digest::{Digest, DigestError, sha256, sha256_file};
 pub use error::{Error, fetch_remedy};
 pub use fetch::{FetchOptions, Fetched, Progress, SourceError, SourceFailure, hub_cache};
-pub use image_text::{ClipImages, ClipText, FrameMean};
+pub use image_text::{ClipImages, ClipText, EachFrame, FrameMean};
 pub use manifest::{Architecture, Manifest, ManifestError, Modality};
 pub use npy::NpyError;
 pub use prepared::{Clips, Images, Prepared, Tokens};

@@ -16,7 +16,7 @@ use crate::{
     digest::{Digest, sha256, sha256_file},
     error::Error,
     fetch::{FetchOptions, Fetched, Progress, fetch},
-    image_text::{self, ClipImages, ClipText, FrameMean},
+    image_text::{self, ClipImages, ClipText, EachFrame, FrameMean},
     llm::LanguageModel,
     manifest::{Architecture, Input, Manifest, Modality, ModelFile},
     prepared::Prepared,
@@ -289,6 +289,27 @@ impl ModelStore {
         })
     }
 
+    /// The encoder of the frames of video clips of this name, one by one.
+    ///
+    /// # Errors
+    ///
+    /// A model whose embedding is of a clip as a whole; one that is not here whole.
+    pub fn frame_encoder(
+        &self,
+        name: &str,
+        device: &Device,
+        dtype: DType,
+    ) -> Result<EachFrame<ClipImages>, Error> {
+        let manifest = self.manifest(name)?;
+        match &manifest.input {
+            Input::ImageText { sampling, .. } => {
+                EachFrame::new(self.clip_images(name, device, dtype)?, sampling.clone())
+            }
+            Input::Video { .. } => Err(Error::WholeClips { name: name.to_owned() }),
+            _ => Err(Error::modality(manifest, Modality::Video)),
+        }
+    }
+
     /// The encoder of images of this name.
     pub fn image_encoder(
         &self,
@@ -316,6 +337,18 @@ impl ModelStore {
             Input::Video { .. } => ClipEncoder::load(&self.open(manifest), device, dtype),
             _ => Err(Error::modality(manifest, Modality::Video)),
         }
+    }
+
+    /// SHA-256 of the weights of a model that gives embeddings, hashed anew.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read.
+    pub fn weights_sha256(&self, name: &str) -> Result<String, Error> {
+        let open_clip = self.manifest(name)?.architecture == Architecture::OpenClip;
+        let file = if open_clip { "open_clip_model.safetensors" } else { "model.safetensors" };
+        let path = self.folder(name).join(file);
+        sha256_file(&path).map_err(Error::io("read", path))
     }
 
     /// The tensors of one of a model's files, for networks that are no encoder.

@@ -1,8 +1,10 @@
 //! I3D against its published port, with the real weights.
 
 mod common;
+#[path = "common/formula.rs"]
+mod formula;
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 use common::{golden, golden_json, golden_path, largest_difference, rows, store};
@@ -187,4 +189,73 @@ fn the_encoder_crops_and_scales() {
     // 602 columns after the resize; the crop begins at column 189 of them, which was 201 of 640.
     assert!((grey(row[0][0]) - 201.0 / 4.0).abs() <= 1.5, "{}", grey(row[0][0]));
     assert!((grey(row[223][2]) - 438.0 / 4.0).abs() <= 1.5, "{}", grey(row[223][2]));
+}
+
+/// A checkpoint in a folder of its own, and what loading it says.
+struct Foreign(tempfile::TempDir);
+
+impl Foreign {
+    fn of(tensors: &BTreeMap<String, Tensor>) -> Self {
+        let foreign = Self(tempfile::tempdir().unwrap());
+        formula::write(tensors, &foreign.file());
+        foreign
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.path().join("w.safetensors")
+    }
+
+    fn refusal(&self) -> String {
+        let loaded = load_arch("i3d".parse().unwrap(), &self.file(), None, &Device::Cpu, DType::F32);
+        loaded.err().expect("an error").to_string()
+    }
+}
+
+fn by_formula() -> BTreeMap<String, Tensor> {
+    formula::tensors(&golden_json("shapes/i3d.json"), 9001)
+}
+
+#[test]
+fn missing_misshapen_and_surplus_tensors_are_one_message_with_names_and_shapes() {
+    let mut tensors = by_formula();
+    let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
+    tensors.remove("batch_stats.Conv3d_2b_1x1.BatchNorm_0.var");
+    tensors.insert("batch_stats.Conv3d_1a_7x7.BatchNorm_0.mean".to_owned(), zeros(&[1, 1, 1, 1, 63]));
+    tensors.insert("params.another".to_owned(), zeros(&[2, 3]));
+    let message = Foreign::of(&tensors).refusal();
+    for line in [
+        "1 missing: `batch_stats.Conv3d_2b_1x1.BatchNorm_0.var` [1, 1, 1, 1, 64]",
+        "1 of another shape: `batch_stats.Conv3d_1a_7x7.BatchNorm_0.mean` [1, 1, 1, 1, 63] instead of \
+         [1, 1, 1, 1, 64]",
+        "1 surplus: `params.another` [2, 3]",
+    ] {
+        assert!(message.contains(line), "{line}: {message}");
+    }
+}
+
+#[test]
+fn weights_of_another_architecture_are_refused() {
+    let other = formula::tensors(&golden_json("shapes/s3d_torchvision.json"), 2001);
+    let message = Foreign::of(&other).refusal();
+    assert!(message.contains("230 missing: `"), "{message}");
+    assert!(message.contains(&format!("{} surplus: `", other.len())), "{message}");
+}
+
+#[test]
+fn damaged_weights_are_refused() {
+    let mut tensors = by_formula();
+    let whole = Foreign::of(&tensors);
+    let bytes = fs::read(whole.file()).unwrap();
+    fs::write(whole.file(), &bytes[..bytes.len() - 1]).unwrap();
+    assert!(whole.refusal().contains("is not whole"), "{}", whole.refusal());
+    for value in [f32::NAN, f32::INFINITY] {
+        let name = "batch_stats.Conv3d_2c_3x3.BatchNorm_0.mean";
+        let mut numbers = vec![0.0; 192];
+        numbers[191] = value;
+        let tensor = Tensor::from_vec(numbers, (1, 1, 1, 1, 192), &Device::Cpu).unwrap();
+        tensors.insert(name.to_owned(), tensor);
+        let message = Foreign::of(&tensors).refusal();
+        let told = format!("tensor `{name}` holds numbers that are not finite");
+        assert!(message.contains(&told), "{message}");
+    }
 }

@@ -1,14 +1,17 @@
 //! Embeddings with their keys, in the forms that other programs read.
 //!
-//! | file | is | an item that failed |
-//! | --- | --- | --- |
-//! | `.npy` | `[n, d]` f32, without keys | a row of NaN |
-//! | `.safetensors` | the tensor `embeddings` `[n, d]` f32; `keys` in the metadata, a JSON array of strings | a row of NaN |
-//! | `.parquet` | columns `key` (string) and `embedding` (fixed-size list of float32) | null |
-//! | `.json` | an array of `{"key": …, "embedding": […]}` | null |
-//! | `.jsonl` | the same objects, one a line | null |
+//! | file | is | an item that failed | the encoder |
+//! | --- | --- | --- | --- |
+//! | `.npy` | `[n, d]` f32, without keys | a row of NaN | not there: the form has no place for it |
+//! | `.safetensors` | the tensor `embeddings` `[n, d]` f32; `keys` in the metadata, a JSON array of strings | a row of NaN | `encoder` in the metadata, a JSON object |
+//! | `.parquet` | columns `key` (string) and `embedding` (fixed-size list of float32) | null | `squbed.encoder` in the metadata, a JSON object |
+//! | `.json` | an array of `{"key": …, "embedding": […], "encoder": {…}}` | null | in each row |
+//! | `.jsonl` | the same objects, one a line | null | in each row |
 //!
-//! Rows stand in the order of the input, and a key may occur more than once.
+//! Rows stand in the order of the input, and a key may occur more than once. The encoder is an [`EncoderIdentity`].
+//!
+//! Of videos frame by frame arrays are `[n, t, d]`, and tables have a row a frame, with `frame` (int32) between `key` and
+//! `embedding`: 0 for the first of the frames that the sampling chose.
 
 use std::{
     collections::HashMap,
@@ -18,15 +21,16 @@ use std::{
 };
 
 use ::safetensors::{Dtype, tensor::TensorView};
-use arrow_array::{Array, ArrayRef, FixedSizeListArray, Float32Array, RecordBatch, StringArray};
+use arrow_array::{Array, ArrayRef, FixedSizeListArray, Float32Array, Int32Array, RecordBatch, StringArray};
 use arrow_buffer::NullBuffer;
 use arrow_schema::{ArrowError, DataType, Field, Schema};
 use parquet::{
     arrow::ArrowWriter,
     basic::{Compression, ZstdLevel},
-    file::properties::WriterProperties,
+    file::{metadata::KeyValue, properties::WriterProperties},
 };
 use serde::Serialize;
+use squbed_core::EncoderIdentity;
 
 use crate::{
     atomic::{write_atomic, write_atomic_with},
@@ -71,14 +75,70 @@ impl EmbeddingFormat {
     }
 }
 
+/// Key of the encoder in a Parquet file's metadata.
+const ENCODER_KEY: &str = "squbed.encoder";
+
+/// Embeddings of an encoder with their keys.
+#[derive(Clone, Copy, Debug)]
+pub struct EmbeddingTable<'a> {
+    /// What made them; `dim` is the numbers of one embedding.
+    pub encoder: &'a EncoderIdentity,
+    /// One an item.
+    pub keys: &'a [String],
+    /// One an item, `None` for what failed: an embedding, or those of its frames one after another.
+    pub rows: &'a [Option<Vec<f32>>],
+    /// How many frames a row holds, where it is not one embedding.
+    pub frames: Option<usize>,
+}
+
+impl<'a> EmbeddingTable<'a> {
+    /// Numbers of a row.
+    fn width(&self) -> usize {
+        self.encoder.dim * self.frames.unwrap_or(1)
+    }
+
+    /// The shape of all of them as one array.
+    fn shape(&self) -> Vec<usize> {
+        [Some(self.keys.len()), self.frames, Some(self.encoder.dim)].into_iter().flatten().collect()
+    }
+
+    /// All numbers, row by row; `missing` in a row that there is not.
+    fn flat(&self, missing: f32) -> Vec<f32> {
+        let width = self.width();
+        let mut numbers = Vec::with_capacity(self.rows.len() * width);
+        for row in self.rows {
+            match row {
+                Some(row) => numbers.extend_from_slice(row),
+                None => numbers.extend(std::iter::repeat_n(missing, width)),
+            }
+        }
+        numbers
+    }
+
+    /// The rows of a table: one an item, or one a frame.
+    fn entries(&self) -> impl Iterator<Item = Row<'a>> {
+        let Self { encoder, keys, rows, frames } = *self;
+        keys.iter().zip(rows).flat_map(move |(key, row)| {
+            (0..frames.unwrap_or(1)).map(move |i| Row {
+                key,
+                frame: frames.map(|_| i),
+                embedding: row.as_ref().map(|row| &row[i * encoder.dim..][..encoder.dim]),
+                encoder,
+            })
+        })
+    }
+}
+
 #[derive(Serialize)]
 struct Row<'a> {
     key: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frame: Option<usize>,
     embedding: Option<&'a [f32]>,
+    encoder: &'a EncoderIdentity,
 }
 
-/// Writes embeddings of `dim` numbers each, `None` for what failed, in the form that the ending of `path` says. The file
-/// appears whole or not at all.
+/// Writes embeddings in the form that the ending of `path` says. The file appears whole or not at all.
 ///
 /// # Errors
 ///
@@ -86,26 +146,29 @@ struct Row<'a> {
 ///
 /// # Panics
 ///
-/// As many keys as rows are needed, and rows of `dim` numbers.
-pub fn write_embeddings(path: &Path, keys: &[String], rows: &[Option<Vec<f32>>], dim: usize) -> Result<()> {
-    assert!(keys.len() == rows.len() && rows.iter().flatten().all(|row| row.len() == dim));
+/// As many keys as rows are needed, and rows as long as the encoder and the number of frames say.
+pub fn write_embeddings(path: &Path, table: &EmbeddingTable<'_>) -> Result<()> {
+    let width = table.width();
+    assert!(
+        table.keys.len() == table.rows.len() && table.rows.iter().flatten().all(|row| row.len() == width)
+    );
     match EmbeddingFormat::of(path)? {
         EmbeddingFormat::Npy => {
-            let array = NpyArray::new(vec![rows.len(), dim], NpyData::F32(flat(rows, dim, f32::NAN)));
+            let array = NpyArray::new(table.shape(), NpyData::F32(table.flat(f32::NAN)));
             write_npy(path, &array.map_err(|source| Error::Npy { path: path.to_owned(), source })?)
         }
-        EmbeddingFormat::Safetensors => write_safetensors(path, keys, rows, dim),
-        EmbeddingFormat::Parquet => write_parquet(path, keys, rows, dim),
+        EmbeddingFormat::Safetensors => write_safetensors(path, table),
+        EmbeddingFormat::Parquet => write_parquet(path, table),
         EmbeddingFormat::Json => write_atomic_with(path, |out| {
             out.write_all(b"[")?;
-            for (i, row) in json_rows(keys, rows).enumerate() {
+            for (i, row) in table.entries().enumerate() {
                 out.write_all(if i == 0 { b"\n" } else { b",\n" })?;
                 serde_json::to_writer(&mut *out, &row).map_err(io::Error::from)?;
             }
             out.write_all(b"\n]\n")
         }),
         EmbeddingFormat::JsonLines => write_atomic_with(path, |out| {
-            json_rows(keys, rows).try_for_each(|row| {
+            table.entries().try_for_each(|row| {
                 serde_json::to_writer(&mut *out, &row).map_err(io::Error::from)?;
                 out.write_all(b"\n")
             })
@@ -113,45 +176,36 @@ pub fn write_embeddings(path: &Path, keys: &[String], rows: &[Option<Vec<f32>>],
     }
 }
 
-fn json_rows<'a>(keys: &'a [String], rows: &'a [Option<Vec<f32>>]) -> impl Iterator<Item = Row<'a>> {
-    keys.iter().zip(rows).map(|(key, row)| Row { key, embedding: row.as_deref() })
-}
-
-/// All numbers, row by row; `missing` in a row that there is not.
-fn flat(rows: &[Option<Vec<f32>>], dim: usize, missing: f32) -> Vec<f32> {
-    let mut numbers = Vec::with_capacity(rows.len() * dim);
-    for row in rows {
-        match row {
-            Some(row) => numbers.extend_from_slice(row),
-            None => numbers.extend(std::iter::repeat_n(missing, dim)),
-        }
-    }
-    numbers
-}
-
-fn write_safetensors(path: &Path, keys: &[String], rows: &[Option<Vec<f32>>], dim: usize) -> Result<()> {
+fn write_safetensors(path: &Path, table: &EmbeddingTable<'_>) -> Result<()> {
     let to_json = |source| Error::ToJson { path: path.to_owned(), row: 1, source };
-    let listed = serde_json::to_string(keys).map_err(to_json)?;
+    let listed = serde_json::to_string(table.keys).map_err(to_json)?;
     // In the header the list is a string, with its quotes escaped once more.
     let bytes = serde_json::to_string(&listed).map_err(to_json)?.len();
     if bytes > MAX_KEYS {
-        return Err(Error::Keys { path: path.to_owned(), keys: keys.len(), bytes, most: MAX_KEYS });
+        return Err(Error::Keys { path: path.to_owned(), keys: table.keys.len(), bytes, most: MAX_KEYS });
     }
-    let numbers: Vec<u8> = flat(rows, dim, f32::NAN).iter().flat_map(|x| x.to_le_bytes()).collect();
+    let encoder = serde_json::to_string(table.encoder).map_err(to_json)?;
+    let numbers: Vec<u8> = table.flat(f32::NAN).iter().flat_map(|x| x.to_le_bytes()).collect();
     let damaged = |source| Error::Safetensors { path: path.to_owned(), source };
-    let tensor = TensorView::new(Dtype::F32, vec![rows.len(), dim], &numbers).map_err(damaged)?;
-    let metadata = HashMap::from([("keys".to_owned(), listed)]);
+    let tensor = TensorView::new(Dtype::F32, table.shape(), &numbers).map_err(damaged)?;
+    let metadata = HashMap::from([("keys".to_owned(), listed), ("encoder".to_owned(), encoder)]);
     let file = ::safetensors::serialize([("embeddings", tensor)], Some(metadata)).map_err(damaged)?;
     write_atomic(path, file)
 }
 
-fn write_parquet(path: &Path, keys: &[String], rows: &[Option<Vec<f32>>], dim: usize) -> Result<()> {
+fn write_parquet(path: &Path, table: &EmbeddingTable<'_>) -> Result<()> {
+    let encoder = serde_json::to_string(table.encoder).map_err(|source| Error::ToJson {
+        path: path.to_owned(),
+        row: 1,
+        source,
+    })?;
     let properties = WriterProperties::builder()
         .set_created_by(concat!("squbed ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_key_value_metadata(Some(vec![KeyValue::new(ENCODER_KEY.to_owned(), encoder)]))
         .build();
     write_atomic_with(path, |file| {
-        let batch = to_batch(keys, rows, dim).map_err(io::Error::other)?;
+        let batch = to_batch(table).map_err(io::Error::other)?;
         let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).map_err(writing)?;
         writer.write(&batch).map_err(writing)?;
         writer.close().map_err(writing)?;
@@ -159,16 +213,23 @@ fn write_parquet(path: &Path, keys: &[String], rows: &[Option<Vec<f32>>], dim: u
     })
 }
 
-fn to_batch(keys: &[String], rows: &[Option<Vec<f32>>], dim: usize) -> Result<RecordBatch, ArrowError> {
-    let width = i32::try_from(dim).map_err(|e| ArrowError::InvalidArgumentError(e.to_string()))?;
+fn to_batch(table: &EmbeddingTable<'_>) -> Result<RecordBatch, ArrowError> {
+    let too_many = |e: std::num::TryFromIntError| ArrowError::InvalidArgumentError(e.to_string());
+    let width = i32::try_from(table.encoder.dim).map_err(too_many)?;
     let number = Arc::new(Field::new("item", DataType::Float32, false));
-    let there: NullBuffer = rows.iter().map(Option::is_some).collect::<Vec<bool>>().into();
-    let numbers = Arc::new(Float32Array::from(flat(rows, dim, 0.0)));
+    let there: NullBuffer = table.entries().map(|row| row.embedding.is_some()).collect::<Vec<bool>>().into();
+    let numbers = Arc::new(Float32Array::from(table.flat(0.0)));
     let embeddings = FixedSizeListArray::try_new(number, width, numbers, Some(there))?;
-    let schema = Schema::new(vec![
-        Field::new("key", DataType::Utf8, false),
-        Field::new("embedding", embeddings.data_type().clone(), true),
-    ]);
-    let keys: ArrayRef = Arc::new(StringArray::from_iter_values(keys));
-    RecordBatch::try_new(Arc::new(schema), vec![keys, Arc::new(embeddings)])
+    let keys: ArrayRef = Arc::new(StringArray::from_iter_values(table.entries().map(|row| row.key)));
+    let mut fields = vec![Field::new("key", DataType::Utf8, false)];
+    let mut columns = vec![keys];
+    if table.frames.is_some() {
+        let frames = table.entries().filter_map(|row| row.frame).map(i32::try_from);
+        let frames: Vec<i32> = frames.collect::<Result<_, _>>().map_err(too_many)?;
+        fields.push(Field::new("frame", DataType::Int32, false));
+        columns.push(Arc::new(Int32Array::from(frames)));
+    }
+    fields.push(Field::new("embedding", embeddings.data_type().clone(), true));
+    columns.push(Arc::new(embeddings));
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
 }

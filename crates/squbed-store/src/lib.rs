@@ -29,7 +29,7 @@ pub use atomic::{write_atomic, write_atomic_with};
 pub use cache::{CACHE_VERSION, EmbeddingCache, EmbeddingRow, PartProblem, PartWarning, RowProblem};
 pub use clips::{ClipKind, ClipRow, read_rows, write_clips};
 pub use digest::{digest_file, digest_text};
-pub use embeddings::{EmbeddingFormat, write_embeddings};
+pub use embeddings::{EmbeddingFormat, EmbeddingTable, write_embeddings};
 pub use error::{Error, Place, Result};
 pub use failures::{Failure, append_failures, read_failures};
 pub use jsonl::{append_journal, read_journal, read_json_lines, write_json_lines};

@@ -108,7 +108,8 @@ pub fn read_picture(path: &Path, limits: &Limits) -> Result<Frame, Error> {
 /// The frames that each of `plans` picks, decoded in one pass.
 ///
 /// Colours are converted at full size by FFmpeg's default conversion to 8-bit RGB, as PyAV's is, with the
-/// matrix and the range that the stream names (BT.601 and 16 to 235 where it names none). Frames are
+/// matrix and the range that the stream names (BT.601 and 16 to 235 where it names none); the two fields of an interlaced
+/// frame have chroma of their own, and stay woven into one frame. Frames are
 /// turned upright and not resized. Times are the file's own, in seconds.
 ///
 /// # Errors

@@ -11,7 +11,7 @@ use squbed_core::float;
 
 use crate::{
     calibrate::{Calibration, Correlation, PointMasses, TruthCorrelations, folder::Claim},
-    experiment::{Embed, Experiment, Generate, Refine, Score, TaskSource},
+    experiment::{Embed, Experiment, Generate, Refine, Score, TaskSource, VideoLimits},
     method::Preset,
     results::CalibrationFile,
 };
@@ -52,6 +52,7 @@ impl Demo {
             generate: Generate { videos: self.videos, ..Generate::default() },
             embed: Embed { cache: several.then(|| self.out.join("cache")), ..Embed::default() },
             score: Score::default(),
+            limits: VideoLimits::default(),
             presets: vec![Preset::Default, Preset::Paper],
             resamples: 2000,
         }

@@ -46,6 +46,18 @@ pub enum Error {
         /// Its least value.
         least: usize,
     },
+    /// A number is not in its range.
+    #[error("{name} is {value}; it must be at least {least} and at most {most}")]
+    OutOfRange {
+        /// The option.
+        name: &'static str,
+        /// What was given.
+        value: f64,
+        /// Its least value.
+        least: f64,
+        /// Its greatest value.
+        most: f64,
+    },
     /// A file cannot be read.
     #[error("cannot read {}", path.display())]
     Read {

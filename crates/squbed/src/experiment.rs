@@ -1,8 +1,12 @@
 //! One TOML file that names everything a run uses.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
+use squbed_video::Limits;
 
 use crate::{
     error::{Error, Result},
@@ -45,6 +49,9 @@ pub struct Experiment {
     /// Accuracy.
     #[serde(default)]
     pub score: Score,
+    /// What a video may cost.
+    #[serde(default)]
+    pub limits: VideoLimits,
     /// Estimation presets.
     #[serde(default = "all_presets")]
     pub presets: Vec<Preset>,
@@ -109,6 +116,20 @@ pub struct Embed {
     /// Videos a batch.
     #[serde(default = "default_batch")]
     pub batch: usize,
+}
+
+/// What one video may cost; one beyond it fails, and the run goes on without it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct VideoLimits {
+    /// Pixels of a frame.
+    pub pixels: usize,
+    /// Frames of the file.
+    pub frames: usize,
+    /// Seconds that it lasts.
+    pub duration_seconds: f64,
+    /// Seconds that the work on it may take.
+    pub time_seconds: f64,
 }
 
 /// Accuracy of the generated videos.
@@ -192,6 +213,50 @@ impl Score {
     /// A metric that there is not.
     pub fn measures(&self) -> Result<Vec<Measure>> {
         self.metrics.iter().map(|name| name.parse()).collect()
+    }
+}
+
+impl Default for VideoLimits {
+    fn default() -> Self {
+        Limits::default().into()
+    }
+}
+
+impl From<Limits> for VideoLimits {
+    fn from(limits: Limits) -> Self {
+        Self {
+            pixels: limits.pixels,
+            frames: limits.frames,
+            duration_seconds: limits.duration_seconds,
+            time_seconds: limits.time.as_secs_f64(),
+        }
+    }
+}
+
+/// A century, which is no limit any more.
+const MOST_SECONDS: f64 = 100.0 * 365.0 * 24.0 * 3600.0;
+
+impl VideoLimits {
+    /// As the decoder takes them.
+    pub fn get(&self) -> Limits {
+        Limits {
+            pixels: self.pixels,
+            frames: self.frames,
+            duration_seconds: self.duration_seconds,
+            time: Duration::try_from_secs_f64(self.time_seconds).unwrap_or(Duration::MAX),
+            ..Limits::default()
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        for (name, value) in
+            [("limits.duration_seconds", self.duration_seconds), ("limits.time_seconds", self.time_seconds)]
+        {
+            if !(0.001..=MOST_SECONDS).contains(&value) {
+                return Err(Error::OutOfRange { name, value, least: 0.001, most: MOST_SECONDS });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -291,6 +356,7 @@ impl Experiment {
                 return Err(Error::TooSmall { name, value, least });
             }
         }
+        self.limits.check()?;
         self.score.measures()?;
         if let TaskSource::World { kind, tasks } = &self.tasks {
             if *tasks < 4 {
@@ -328,12 +394,24 @@ mod tests {
     }
 
     #[test]
+    fn limits_of_videos_are_the_decoder_s_where_they_are_not_given() {
+        let world = "out = 'r'\ntasks = { world = { kind = 'realm', tasks = 4 } }\n";
+        assert_eq!(read(world).unwrap().limits.get(), Limits::default());
+        let given = read(&format!("{world}limits = {{ frames = 100, time_seconds = 2.5 }}")).unwrap().limits;
+        let expected = Limits { frames: 100, time: Duration::from_millis(2500), ..Limits::default() };
+        assert_eq!(given.get(), expected);
+    }
+
+    #[test]
     fn bad_files_are_refused() {
         for (text, part) in [
             ("out = 'r'", "missing field `tasks`"),
             ("out = 'r'\nouts = 1\n[tasks]\nfile = 'x'", "unknown field `outs`"),
             ("out = 'r'\n[tasks]\nfile = 'x'\n[refine]\nlatents = 1", "at least 2"),
             ("out = 'r'\n[tasks.world]\nkind = 'realm'\ntasks = 1", "at least 4"),
+            ("out = 'r'\n[tasks]\nfile = 'x'\n[limits]\ntime_seconds = nan", "limits.time_seconds"),
+            ("out = 'r'\n[tasks]\nfile = 'x'\n[limits]\nduration_seconds = 0.0", "at least 0.001"),
+            ("out = 'r'\n[tasks]\nfile = 'x'\n[limits]\nseconds = 1", "unknown field `seconds`"),
         ] {
             let error = read(text).unwrap_err();
             let whole = format!(
@@ -353,13 +431,14 @@ mod tests {
         std::fs::write(path("e.toml"), "out = 'r'\ntasks = { file = 'tasks.jsonl' }\npresets = ['paper']")
             .unwrap();
         let first = Experiment::read(&path("e.toml")).unwrap().resolved("f32");
-        // Another spelling, title, device, cache, batch and a further preset.
+        // Another spelling, title, device, cache, batch, limits and a further preset.
         let mut second = Experiment::read(&path("e.toml")).unwrap();
         second.tasks = TaskSource::File(path("sub/../tasks.jsonl"));
         second.title = "Another".to_owned();
         second.device = "cpu".to_owned();
         second.embed.batch = 1;
         second.embed.cache = Some(path("c"));
+        second.limits.frames = 1;
         second.presets.push(Preset::Default);
         assert_eq!(first.difference(&second.resolved("f32")), None);
 

@@ -91,7 +91,7 @@ fn of_video(error: &squbed_video::Error) -> Option<&'static str> {
         E::Limit { what: "bytes of frames", .. } => "choose fewer frames",
         E::Limit { .. } | E::Timeout { .. } => {
             "where the file is meant to be so, raise the limit: --max-pixels, --max-frames, --max-duration or --max-time of \
-             `squbed probe`, `embed video`, `estimate` and `bench decode`"
+             `squbed probe`, `embed`, `estimate`, `score`, `run` and `bench decode`"
         }
         E::Libav { .. } => "see whether a player opens the file; copy or make it again",
         _ => return None,

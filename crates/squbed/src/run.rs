@@ -174,11 +174,13 @@ pub fn run(
     let (texts, work) = embed::embed_texts(&prompts, &*encoders.text, Some(&cache), progress)?;
     record.work("embed prompts", "sentences", &work);
     failures.extend(work.failures);
-    let (videos, histograms, work) = embed::embed_videos(
+    let limits = experiment.limits.get();
+    let (videos, histograms, work) = embed::embed_videos_within(
         &video_paths(&tasks),
         &*encoders.video,
         Some(&cache),
         experiment.embed.batch,
+        &limits,
         progress,
     )?;
     record.work("embed videos", "clips", &work);
@@ -195,6 +197,7 @@ pub fn run(
         dtype: encoders.dtype,
         cache: &cache,
         batch: experiment.embed.batch,
+        limits: &limits,
         out,
     };
     let scored = score::score(&scoring, progress)?;

@@ -4,7 +4,7 @@ use std::{fs, path::Path, sync::Mutex};
 
 use squbed::{
     core::Task,
-    experiment::{Embed, Experiment, Generate, Refine, Score, TaskSource},
+    experiment::{Embed, Experiment, Generate, Refine, Score, TaskSource, VideoLimits},
     method::Preset,
     models::ModelStore,
     progress::{Progress, Silent},
@@ -24,6 +24,7 @@ fn experiment(out: &Path) -> Experiment {
         generate: Generate { videos: 2, ..Generate::default() },
         embed: Embed::default(),
         score: Score::default(),
+        limits: VideoLimits::default(),
         presets: vec![Preset::Default, Preset::Paper],
         resamples: 200,
     }

@@ -15,7 +15,7 @@ use squbed::{
     progress::Silent,
     score::{Measure, MetricsFile, Scored, Scoring, VIDEO_SCORES, Videos, score},
 };
-use squbed_video::EncodeOptions;
+use squbed_video::{EncodeOptions, Limits};
 
 const SIZE: usize = 64;
 
@@ -58,6 +58,7 @@ fn scored(folder: &Path, models: &ModelStore, tasks: &[Task], measures: &[&str])
         dtype: DType::F32,
         cache: &folder.join("cache"),
         batch: 4,
+        limits: &Limits::default(),
         out: &folder.join("out"),
     };
     score(&scoring, &Silent)
@@ -234,6 +235,7 @@ fn a_scoring_that_is_killed_loses_one_task_and_goes_on_to_the_same_files() {
         dtype: DType::F32,
         cache: &place("killed/cache"),
         batch: 4,
+        limits: &Limits::default(),
         out: &out,
     };
     let killed = Killed(4.into());

@@ -9,18 +9,27 @@ use squbed::video::Limits;
 #[derive(Args)]
 #[command(next_help_heading = "Limits of a video")]
 pub(crate) struct DecodeLimits {
-    /// Pixels of a frame, beyond which a file is refused.
-    #[arg(long, value_name = "PIXELS", default_value_t = Limits::default().pixels)]
-    max_pixels: usize,
-    /// Frames of a file.
-    #[arg(long, value_name = "FRAMES", default_value_t = Limits::default().frames)]
-    max_frames: usize,
-    /// Seconds that a file lasts.
-    #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().duration_seconds, value_parser = seconds)]
-    max_duration: f64,
-    /// Seconds that the work on a file may take.
-    #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().time.as_secs_f64(), value_parser = seconds)]
-    max_time: f64,
+    #[arg(long, value_name = "PIXELS", help = about_pixels("frame"))]
+    max_pixels: Option<usize>,
+    #[arg(long, value_name = "FRAMES", help = format!("Frames of a file [default: {}]", Limits::default().frames))]
+    max_frames: Option<usize>,
+    #[arg(long, value_name = "SECONDS", value_parser = seconds,
+        help = format!("Seconds that a file lasts [default: {}]", Limits::default().duration_seconds))]
+    max_duration: Option<f64>,
+    #[arg(long, value_name = "SECONDS", value_parser = seconds,
+        help = format!("Seconds that the work on a file may take [default: {}]", Limits::default().time.as_secs()))]
+    max_time: Option<f64>,
+}
+
+/// The bound on a picture.
+#[derive(Args)]
+pub(crate) struct PictureLimits {
+    #[arg(long, value_name = "PIXELS", help = about_pixels("picture"))]
+    max_pixels: Option<usize>,
+}
+
+fn about_pixels(what: &str) -> String {
+    format!("Pixels of a {what}, beyond which a file is refused [default: {}]", Limits::default().pixels)
 }
 
 /// The century that is no limit any more.
@@ -32,13 +41,26 @@ fn seconds(text: &str) -> Result<f64, String> {
 }
 
 impl DecodeLimits {
+    /// The defaults, and in their place what is given.
     pub(crate) fn get(&self) -> Limits {
+        self.or(&Limits::default())
+    }
+
+    /// What is given, and where nothing is, that of `otherwise`.
+    pub(crate) fn or(&self, otherwise: &Limits) -> Limits {
         Limits {
-            pixels: self.max_pixels,
-            frames: self.max_frames,
-            duration_seconds: self.max_duration,
-            time: Duration::from_secs_f64(self.max_time),
-            ..Limits::default()
+            pixels: self.max_pixels.unwrap_or(otherwise.pixels),
+            frames: self.max_frames.unwrap_or(otherwise.frames),
+            duration_seconds: self.max_duration.unwrap_or(otherwise.duration_seconds),
+            time: self.max_time.map_or(otherwise.time, Duration::from_secs_f64),
+            kept_bytes: otherwise.kept_bytes,
         }
+    }
+}
+
+impl PictureLimits {
+    pub(crate) fn get(&self) -> Limits {
+        let limits = Limits::default();
+        Limits { pixels: self.max_pixels.unwrap_or(limits.pixels), ..limits }
     }
 }

@@ -10,6 +10,7 @@ use squbed::{
     run::{self, Encoders, Outcome, StepRecord},
 };
 
+use super::limits::DecodeLimits;
 use crate::{Common, Done, output::Records, progress::Bars};
 
 #[derive(Args)]
@@ -20,6 +21,9 @@ pub(crate) struct Run {
     /// kept; this guards against a mistyped folder.
     #[arg(long)]
     resume: bool,
+    // In the place of the experiment's own.
+    #[command(flatten)]
+    limits: DecodeLimits,
 }
 
 impl Run {
@@ -31,6 +35,7 @@ impl Run {
         if common.dtype != "auto" {
             experiment.dtype.clone_from(&common.dtype);
         }
+        experiment.limits = self.limits.or(&experiment.limits.get()).into();
         if self.resume && !experiment.out.join("experiment.toml").exists() {
             anyhow::bail!(
                 "{} holds no run to resume; leave --resume away to start one",

@@ -11,7 +11,7 @@ use squbed::{
     score::{self, Measure, Scored, Scoring, Videos},
 };
 
-use super::{estimate::Embedded, nothing, pair::Pair};
+use super::{estimate::Embedded, limits::DecodeLimits, nothing, pair::Pair};
 use crate::{Common, Done, output::Records, progress::Bars};
 
 #[derive(Args)]
@@ -27,6 +27,8 @@ pub(crate) struct Score {
     /// Model of clip, clip-frames and alignment.
     #[arg(long, default_value = DEFAULT_CLIP)]
     clip_model: String,
+    #[command(flatten)]
+    limits: DecodeLimits,
     #[command(subcommand)]
     what: Option<ScoreOf>,
 }
@@ -61,6 +63,7 @@ impl Score {
             dtype,
             cache: &input.cache,
             batch: input.batch,
+            limits: &self.limits.get(),
             out: &input.out,
         };
         let scored = score::score(&scoring, &bars)?;

@@ -91,6 +91,19 @@ fn what_does_not_fit_is_refused() {
     assert!(message.contains("`i3d` gets video clips, which have no tokens"), "{message}");
     assert!(random("clip", &["--frames", "3"]).contains("images, which have no frames"));
     assert!(random("bert", &["--tower", "image"]).contains("`bert` takes text, not images"));
+    for arch in ["i3d", "s3d-kinetics"] {
+        let told = format!("`{arch}` takes video clips, not text");
+        assert!(random(arch, &["--tower", "text"]).contains(&told));
+        let told = format!("`{arch}` takes video clips, not images");
+        assert!(random(arch, &["--tower", "image"]).contains(&told));
+    }
+    assert!(
+        random("s3d-milnce", &["--tower", "image"]).contains("`s3d-milnce` takes video clips, not images")
+    );
+    // Of a model that takes both, frames are no part of a text.
+    assert!(
+        random("s3d-milnce", &["--tower", "text", "--frames", "8"]).contains("text, which have no frames")
+    );
     assert!(random("siglip", &[]).contains("no architecture `siglip`"));
     assert!(random("i3d", &["--config", "c.json"]).contains("leave --config away"));
     assert!(random("bert", &["--config", "nowhere.json"]).contains("nowhere.json"));

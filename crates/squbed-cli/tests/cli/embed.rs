@@ -40,7 +40,7 @@ impl Place {
             kind = "image-text"
             preprocessing = "tiny/1"
             max_tokens = 77
-            sampling = "uniform:1"
+            sampling = "uniform:2"
             side = 32
             filter = "bicubic"
             crop_rule = "floor"
@@ -87,8 +87,12 @@ impl Place {
 
     /// `squbed embed image` in the folder with the small model.
     fn embed(&self, arguments: &[&str], stdin: &[u8]) -> Output {
+        self.embed_kind("image", arguments, stdin)
+    }
+
+    fn embed_kind(&self, kind: &str, arguments: &[&str], stdin: &[u8]) -> Output {
         let mut child = Command::new(env!("CARGO_BIN_EXE_squbed"))
-            .args(["embed", "image", "--model", "tiny"])
+            .args(["embed", kind, "--model", "tiny"])
             .args(arguments)
             .env("SQUBED_HOME", self.path("home"))
             .env("SQUBED_MODELS", self.path("manifests"))
@@ -225,6 +229,92 @@ fn a_picture_that_fails_keeps_its_row_in_every_form() {
 }
 
 #[test]
+fn a_picture_beyond_the_limit_fails_with_the_flag_that_raises_it() {
+    let place = Place::new();
+    // 40 x 32 pixels.
+    let (code, _, message) = ended(place.embed(&["pictures", "--out", "y.npy", "--max-pixels", "1279"], b""));
+    assert!(code == 1 && message.contains("the limit is 1279"), "{message}");
+    assert!(message.contains("hint: ") && message.contains("--max-pixels"), "{message}");
+    let (code, _, message) = ended(place.embed(&["pictures", "--out", "y.npy", "--max-pixels", "1280"], b""));
+    assert_eq!(code, 0, "{message}");
+}
+
+#[test]
+fn files_say_what_made_the_embeddings() {
+    let place = Place::new();
+    let (code, _, message) = ended(place.embed(&["pictures", "--out", "y.json"], b""));
+    assert_eq!(code, 0, "{message}");
+    let rows: Value = serde_json::from_slice(&fs::read(place.path("y.json")).unwrap()).unwrap();
+    let digest = squbed::models::sha256(&weights());
+    assert_eq!(
+        rows[1]["encoder"],
+        json!({
+            "name": "tiny", "weights_sha256": digest, "preprocessing": "tiny/1", "sampling": "",
+            "head": "image", "dtype": "f32", "dim": DIM,
+        })
+    );
+}
+
+#[test]
+fn frames_one_by_one_are_those_of_the_pictures_and_their_mean_is_the_video() {
+    let place = Place::new();
+    // A folder of frames is a video; of four `uniform:2` takes the second and the fourth.
+    for (i, grey) in [20, 60, 140, 230].into_iter().enumerate() {
+        place.picture(&format!("clips/a/{i}.png"), grey);
+        place.picture(&format!("clips/b/{i}.png"), 255 - grey);
+    }
+    let videos = ["clips/a", "clips/none", "clips/b", "--cache", "cache"];
+    let video = |more: &[&str]| {
+        let (code, _, message) = ended(place.embed_kind("video", &[&videos, more].concat(), b""));
+        assert_eq!(code, 3, "{message}");
+    };
+    video(&["--out", "frames.npy", "--per-frame"]);
+    video(&["--out", "means.npy"]);
+    let frames = read_npy(&place.path("frames.npy")).unwrap();
+    assert_eq!(frames.shape(), [3, 2, DIM]);
+    let frames: Vec<Vec<f64>> = frames.to_f64().chunks(DIM).map(<[f64]>::to_vec).collect();
+    assert!(frames[2..4].iter().flatten().all(|x| x.is_nan()));
+    let near = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
+    let pictures = ["clips/a/1.png", "clips/a/3.png", "clips/b/1.png", "clips/b/3.png"];
+    let pictures = place.lines(&pictures, b"", false);
+    for (frame, (key, row)) in [0, 1, 4, 5].into_iter().zip(&pictures) {
+        let row: Vec<f64> = row.as_ref().unwrap().iter().map(|&x| x.into()).collect();
+        assert!(near(&frames[frame], &row), "{key}");
+    }
+    let means = read_npy(&place.path("means.npy")).unwrap().to_f64();
+    for (pair, mean) in frames.chunks(2).zip(means.chunks(DIM)).step_by(2) {
+        let sum: Vec<f64> = pair[0].iter().zip(&pair[1]).map(|(a, b)| a + b).collect();
+        let norm = sum.iter().map(|x| x * x).sum::<f64>().sqrt();
+        assert!(near(mean, &sum.iter().map(|x| x / norm).collect::<Vec<_>>()));
+    }
+
+    // As a table, and from the cache, which keeps frames and means apart.
+    video(&["--out", "frames.jsonl", "--per-frame"]);
+    let rows: Vec<Value> = fs::read_to_string(place.path("frames.jsonl"))
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let keys: Vec<_> = rows.iter().map(|row| json!([row["key"], row["frame"]])).collect();
+    let expected =
+        ["clips/a", "clips/none", "clips/b"].map(|key| [json!([key, 0]), json!([key, 1])]).concat();
+    assert_eq!(keys, expected);
+    let row: Vec<f64> = serde_json::from_value(rows[5]["embedding"].clone()).unwrap();
+    assert!(near(&row, &frames[5]) && rows[2]["embedding"].is_null());
+    let encoder = &rows[0]["encoder"];
+    assert_eq!(
+        [&encoder["head"], &encoder["sampling"], &encoder["dim"]],
+        [&json!("image of each frame"), &json!("uniform:2/2"), &json!(DIM)]
+    );
+
+    let whole = ["embed", "video", "--model", "i3d-kinetics-400", "--per-frame", "--out", "y.npy", "v.mp4"];
+    let (code, message) = crate::failure(&whole);
+    assert!(code == 1 && message.contains("one embedding for all frames of a clip"), "{message}");
+    let (code, _, message) = ended(place.embed(&["--per-frame", "pictures", "--out", "y.npy"], b""));
+    assert!(code == 1 && message.contains("--per-frame"), "{message}");
+}
+
+#[test]
 fn a_cache_keeps_what_is_embedded_and_takes_what_is_new() {
     let place = Place::new();
     let inputs = ["pictures", "--cache", "cache"];
@@ -274,6 +364,8 @@ fn sentences_come_from_files_and_tensors_from_safetensors() {
     let rows: Value = serde_json::from_slice(&fs::read(&json).unwrap()).unwrap();
     let keys: Vec<&str> = rows.as_array().unwrap().iter().map(|row| row["key"].as_str().unwrap()).collect();
     assert_eq!(keys, ["a bird", "a dog", "a cat", ""]);
+    let of_text = rows[0]["encoder"].clone();
+    assert_eq!((&of_text["name"], &of_text["dim"]), (&json!(MODEL), &json!(384)));
     let (code, _, message) =
         ended(squbed(&["embed", "text", "--model", MODEL, "--out", text(&json), text(&path("nowhere.txt"))]));
     assert!(code == 1 && message.contains("nowhere.txt"), "{message}");
@@ -292,4 +384,13 @@ fn sentences_come_from_files_and_tensors_from_safetensors() {
         read_npy(&out).unwrap()
     };
     assert_eq!(embedded(&tensors), embedded(&path("ids.npy")));
+
+    // Of an input that came preprocessed the file says that, and which weights they were.
+    let options = ["embed", "text", "--model", MODEL, "--tensor", text(&tensors), "--out", text(&json)];
+    let (code, _, message) = ended(squbed(&options));
+    assert_eq!((code, message.as_str()), (0, ""));
+    let rows: Value = serde_json::from_slice(&fs::read(&json).unwrap()).unwrap();
+    let mut expected = of_text;
+    expected["preprocessing"] = json!("the user's own");
+    assert_eq!(rows[0]["encoder"], expected);
 }

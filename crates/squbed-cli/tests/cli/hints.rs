@@ -143,6 +143,32 @@ fn limits_are_the_user_s() {
     let embed = ["embed", "video", "--model", "i3d-kinetics-400", "--out", text(&out), video];
     let (code, message) = failure(&[&embed[..], &["--max-frames", "29"]].concat());
     assert!(code == 1 && message.contains("30 frames; the limit is 29"), "{message}");
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let videos = format!(r#""videos": ["{video}", "{video}"]"#);
+    let task = format!(
+        r#"{{"id": "a", "prompt": "x", "ground_truth": "{video}",
+            "latents": [{{"prompt": "y", {videos}}}, {{"prompt": "z", {videos}}}]}}"#
+    );
+    fs::write(path("tasks.jsonl"), task.replace('\n', "")).unwrap();
+    let (tasks, cache, out) = (path("tasks.jsonl"), path("cache"), path("out"));
+    let score = ["score", text(&tasks), "--cache", text(&cache), "--out", text(&out), "--metric", "psnr"];
+    let (code, message) = failure(&[&score[..], &["--max-frames", "29"]].concat());
+    assert!(code == 1 && message.contains("30 frames; the limit is 29"), "{message}");
+    let (code, _, message) = ended(squbed(&[&score[..], &["--max-frames", "30"]].concat()));
+    assert_eq!(code, 0, "{message}");
+
+    // Of a run, in its file, and a flag in its place.
+    let experiment = path("experiment.toml");
+    let limits = "limits = { frames = 29 }";
+    fs::write(&experiment, format!("out = 'run'\ntasks = {{ file = 'tasks.jsonl' }}\n{limits}\n")).unwrap();
+    for (flags, limit) in [(&[][..], 29), (&["--max-frames", "28"], 28)] {
+        let (code, message) = failure(&[&["run", text(&experiment)], flags].concat());
+        let failures = fs::read_to_string(path("run/failures.jsonl")).unwrap();
+        let told = format!("30 frames; the limit is {limit}");
+        assert!(code == 1 && failures.contains(&told), "{message} {failures}");
+        assert!(failures.contains("raise the limit"), "{failures}");
+    }
     let help = ended(squbed(&["probe", "--help"])).1;
     for default in ["[default: 67108864]", "[default: 2000000]", "[default: 86400]", "[default: 600]"] {
         assert!(help.contains(default), "{default}: {help}");

@@ -82,6 +82,17 @@ pub enum SourceError {
     /// The HTTP client could not be set up.
     #[error("the HTTP client cannot be set up")]
     Http(#[from] reqwest::Error),
+    /// A server shows a certificate that no authority known here vouches for.
+    #[error(
+        "{url} is not trusted: no known authority vouches for its certificate; where a proxy stands between, name a PEM \
+         file with its certificate in SSL_CERT_FILE"
+    )]
+    HttpUntrusted {
+        /// The address.
+        url: String,
+        /// What the client says.
+        source: reqwest::Error,
+    },
     /// A server did not answer.
     #[error("{url} cannot be reached")]
     HttpRequest {

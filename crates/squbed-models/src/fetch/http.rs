@@ -174,6 +174,10 @@ impl Download<'_> {
             Ok(response) => response,
             // A redirect that is refused will be refused again.
             Err(source) if source.is_redirect() || source.is_builder() => return Err(self.failed(source)),
+            Err(source) if is_untrusted(&source) => {
+                let (url, source) = (self.url.clone(), source.without_url());
+                return Err(SourceError::HttpUntrusted { url, source });
+            }
             Err(source) => return Ok(Ended::Short(self.failed(source))),
         };
         match response.status() {
@@ -271,6 +275,13 @@ fn begins_at(headers: &HeaderMap, at: u64) -> bool {
     range
         .and_then(|range| range.strip_prefix("bytes ")?.split_once('-'))
         .is_some_and(|(first, _)| first.parse() == Ok(at))
+}
+
+/// Whether the server's certificate is none that the client trusts. What says so is an error of the TLS library, which
+/// the client passes on in a box.
+fn is_untrusted(error: &reqwest::Error) -> bool {
+    let layers = std::iter::successors(std::error::Error::source(error), |&layer| layer.source());
+    layers.map(ToString::to_string).any(|told| told.contains("invalid peer certificate"))
 }
 
 fn unreachable(error: &SourceError) -> bool {

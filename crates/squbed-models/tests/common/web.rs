@@ -4,7 +4,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
@@ -88,15 +88,24 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn new(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
+        Self::over("http", |stream| stream, answer)
+    }
+
+    /// A server that speaks `scheme`, over connections that `wrap` makes of those that come.
+    pub(crate) fn over<S: Read + Write>(
+        scheme: &str,
+        wrap: impl Fn(TcpStream) -> S + Send + Sync + 'static,
+        answer: impl Fn(&Request) -> Response + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
+        let address = format!("{scheme}://{}", listener.local_addr().unwrap());
         let requests: Arc<Mutex<Vec<Request>>> = Arc::default();
-        let (seen, answer) = (Arc::clone(&requests), Arc::new(answer));
+        let (seen, shared) = (Arc::clone(&requests), Arc::new((wrap, answer)));
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
+                let (seen, shared) = (Arc::clone(&seen), Arc::clone(&shared));
                 // A client that closes early is no fault of the test.
-                thread::spawn(move || serve(stream.unwrap(), &seen, &*answer).ok());
+                thread::spawn(move || serve(shared.0(stream.unwrap()), &seen, &shared.1).ok());
             }
         });
         Self { address, requests }
@@ -116,11 +125,11 @@ impl Server {
 }
 
 fn serve(
-    mut stream: TcpStream,
+    stream: impl Read + Write,
     seen: &Mutex<Vec<Request>>,
     answer: &(dyn Fn(&Request) -> Response + Send + Sync),
 ) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let mut words = line.split(' ').map(str::to_owned);
@@ -135,6 +144,7 @@ fn serve(
     let request = Request { method, target, headers };
     let response = answer(&request);
     seen.lock().unwrap().push(request.clone());
+    let mut stream = reader.into_inner();
     write!(stream, "HTTP/1.1 {}\r\nContent-Length: {}\r\n", response.status, response.body.len())?;
     for (name, value) in &response.headers {
         write!(stream, "{name}: {value}\r\n")?;
@@ -143,7 +153,7 @@ fn serve(
     if request.method != "HEAD" {
         stream.write_all(&response.body[..response.sent])?;
     }
-    Ok(())
+    stream.flush()
 }
 
 /// A hub as the real one behaves, with its large files on a second server, its CDN.

@@ -1,10 +1,13 @@
-use std::{ffi::c_int, ptr};
+use std::{ffi::c_int, mem::ManuallyDrop, ptr};
 
-use ffmpeg_next::ffi::{
-    AV_FRAME_FLAG_CORRUPT, AVCodecContext, AVColorRange, AVDiscard, AVERROR_EOF, AVFrame, AVPixelFormat,
-    AVRational, av_frame_alloc, av_frame_free, avcodec_alloc_context3, avcodec_find_decoder,
-    avcodec_free_context, avcodec_open2, avcodec_parameters_to_context, avcodec_receive_frame,
-    avcodec_send_packet,
+use ffmpeg_next::{
+    ffi::{
+        AV_FRAME_FLAG_CORRUPT, AVChromaLocation, AVCodecContext, AVColorRange, AVDiscard, AVERROR_EOF,
+        AVFrame, AVPixelFormat, AVRational, av_frame_alloc, av_frame_free, av_pix_fmt_desc_get,
+        avcodec_alloc_context3, avcodec_find_decoder, avcodec_free_context, avcodec_open2,
+        avcodec_parameters_to_context, avcodec_receive_frame, avcodec_send_packet,
+    },
+    frame::Video,
 };
 
 use super::{Input, NO_PTS, Packet, Stream, allocated, check, number};
@@ -132,6 +135,29 @@ impl Picture {
     pub(super) fn is_full_range(&self) -> bool {
         // SAFETY: a field of a frame that is there.
         unsafe { number(&raw const (*self.raw).color_range) == AVColorRange::AVCOL_RANGE_JPEG as c_int }
+    }
+
+    /// Whether its even and its odd rows are two fields.
+    pub(super) fn is_interlaced(&self) -> bool {
+        // SAFETY: the wrapper frees nothing, as it is never dropped, and goes before the picture does.
+        ManuallyDrop::new(unsafe { Video::wrap(self.raw) }).is_interlaced()
+    }
+
+    /// Whether chroma samples lie at the left one of the pixels that share them, not between these.
+    pub(super) fn has_chroma_at_the_left(&self) -> bool {
+        use AVChromaLocation::{AVCHROMA_LOC_BOTTOMLEFT, AVCHROMA_LOC_LEFT, AVCHROMA_LOC_TOPLEFT};
+        // SAFETY: a field of a frame that is there.
+        let at = unsafe { number(&raw const (*self.raw).chroma_location) };
+        [AVCHROMA_LOC_LEFT, AVCHROMA_LOC_TOPLEFT, AVCHROMA_LOC_BOTTOMLEFT]
+            .iter()
+            .any(|&left| at == left as c_int)
+    }
+
+    /// Rows of pixels that share a row of chroma samples.
+    pub(super) fn rows_a_chroma_row(&self) -> usize {
+        // SAFETY: returns null or a static description.
+        let about = unsafe { av_pix_fmt_desc_get(self.pixel_format()).as_ref() };
+        1 << about.map_or(0, |about| about.log2_chroma_h)
     }
 
     /// The matrix from RGB to what is stored, a number of `AVColorSpace` as a rule.

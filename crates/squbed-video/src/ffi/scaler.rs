@@ -1,10 +1,21 @@
-use std::{ffi::c_int, ptr};
+//! Decoded pictures to 8-bit RGB.
+//!
+//! FFmpeg has two ways from YCbCr to RGB of the same size. Pictures of 8 bits, 4:2:0 or 4:2:2, and even sides take a short
+//! one, where pixels that share a chroma sample get it as it is. All others take the general one, which interpolates chroma
+//! and has to be told where its samples lie: left as a rule, and between pixels where nobody says so. Rows of an
+//! interlaced 4:2:0 picture share chroma with the row after next, that of their own field, so that its fields are
+//! converted one by one. PyAV 18 with FFmpeg 8 does the same.
+
+use std::{
+    ffi::{CStr, c_int},
+    ptr,
+};
 
 use ffmpeg_next::{
     ffi::{
         AVColorSpace, AVFrame, AVPixelFormat, SWS_CS_DEFAULT, SwsContext, av_frame_alloc, av_frame_free,
-        av_frame_get_buffer, sws_freeContext, sws_getCoefficients, sws_getContext, sws_scale,
-        sws_setColorspaceDetails,
+        av_frame_get_buffer, av_opt_set_int, sws_alloc_context, sws_freeContext, sws_getCoefficients,
+        sws_init_context, sws_scale, sws_setColorspaceDetails,
     },
     software::scaling::Flags,
 };
@@ -41,13 +52,21 @@ struct Shape {
     /// One of `AVColorSpace`, or a number that a file made up.
     matrix: c_int,
     full_range: bool,
+    chroma_at_the_left: bool,
+    /// Two where the fields are converted one by one.
+    fields: c_int,
 }
 
 impl Shape {
     fn of(picture: &Picture) -> Self {
+        let rows = picture.rows_a_chroma_row();
+        // The fields of a picture that both have whole rows of chroma; others are none that a codec makes.
+        let in_fields = rows > 1 && picture.is_interlaced() && picture.height().is_multiple_of(2 * rows);
         Self {
             width: picture.get().width,
             height: picture.get().height,
+            chroma_at_the_left: picture.has_chroma_at_the_left(),
+            fields: if in_fields { 2 } else { 1 },
             format: picture.pixel_format(),
             matrix: picture.matrix(),
             full_range: picture.is_full_range(),
@@ -63,30 +82,40 @@ struct Conversion {
 
 impl Conversion {
     fn new(shape: Shape) -> Result<Self, LibavError> {
-        let Shape { width, height, format, matrix, full_range } = shape;
+        let Shape { width, height, format, matrix, full_range, chroma_at_the_left, fields } = shape;
         let rgb = Buffer::new(width, height, AVPixelFormat::AV_PIX_FMT_RGB24)?;
-        // SAFETY: sizes and formats are those of a decoded picture; a null context is caught.
-        // BILINEAR is what PyAV passes; at equal sizes only chroma can differ by it.
+        let rows = height / fields;
+        // SAFETY: sizes and formats are those of a decoded picture; a null context is caught, and one that cannot be
+        // initialised is freed as it owns itself from the beginning.
         unsafe {
-            let context = allocated(sws_getContext(
-                width,
-                height,
-                format,
-                width,
-                height,
-                AVPixelFormat::AV_PIX_FMT_RGB24,
-                Flags::BILINEAR.bits(),
-                ptr::null_mut(),
-                ptr::null_mut(),
-                ptr::null(),
-            ))?;
+            let context = allocated(sws_alloc_context())?;
+            let conversion = Self { shape, context, rgb };
+            let set = |name: &CStr, value: c_int| {
+                check(av_opt_set_int(context.cast(), name.as_ptr(), value.into(), 0))
+            };
+            for (name, value) in [
+                (c"srcw", width),
+                (c"srch", rows),
+                (c"src_format", format as c_int),
+                (c"dstw", width),
+                (c"dsth", rows),
+                (c"dst_format", AVPixelFormat::AV_PIX_FMT_RGB24 as c_int),
+                // What PyAV passes; at equal sizes only chroma can differ by it.
+                (c"sws_flags", Flags::BILINEAR.bits()),
+            ] {
+                set(name, value)?;
+            }
+            if chroma_at_the_left {
+                set(c"src_h_chr_pos", 0)?;
+            }
+            check(sws_init_context(context, ptr::null_mut(), ptr::null_mut()))?;
             // Where the stream names no matrix, the default is BT.601. A format without luma has neither
             // matrix nor range; the answer -1 says so and changes nothing.
             let named = matrix != AVColorSpace::AVCOL_SPC_RGB as c_int;
             let matrix = sws_getCoefficients(if named { matrix } else { SWS_CS_DEFAULT });
             let range = c_int::from(full_range);
             sws_setColorspaceDetails(context, matrix, range, matrix, 1, 0, 1 << 16, 1 << 16);
-            Ok(Self { shape, context, rgb })
+            Ok(conversion)
         }
     }
 
@@ -97,15 +126,27 @@ impl Conversion {
         unsafe {
             let source = picture.get();
             let target = &*self.rgb.0;
-            sws_scale(
-                self.context,
-                source.data.as_ptr().cast(),
-                source.linesize.as_ptr(),
-                0,
-                source.height,
-                target.data.as_ptr(),
-                target.linesize.as_ptr(),
-            );
+            let fields = self.shape.fields;
+            for field in 0..fields {
+                // Its rows: from the first one, each `fields` rows after the one before it.
+                let first = |frame: &AVFrame| {
+                    std::array::from_fn::<_, 4, _>(|plane| {
+                        frame.data[plane].wrapping_offset((field * frame.linesize[plane]) as isize)
+                    })
+                };
+                let apart = |frame: &AVFrame| {
+                    std::array::from_fn::<c_int, 4, _>(|plane| fields * frame.linesize[plane])
+                };
+                sws_scale(
+                    self.context,
+                    first(source).as_ptr().cast(),
+                    apart(source).as_ptr(),
+                    0,
+                    source.height / fields,
+                    first(target).as_ptr(),
+                    apart(target).as_ptr(),
+                );
+            }
             let mut rgb = Vec::with_capacity(width * height * 3);
             for row in 0..height {
                 let start = target.data[0].offset(row as isize * target.linesize[0] as isize);

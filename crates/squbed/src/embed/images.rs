@@ -6,6 +6,7 @@ use candle_core::Tensor;
 use rayon::prelude::*;
 use squbed_store::{EmbeddingRow, Failure};
 use squbed_tensor::ImageEncoder;
+use squbed_video::Limits;
 
 use super::{
     Embeddings, PART_AGE, ROWS_A_PART, Work, digest_files, distinct, no_direction, open, store, take_cached,
@@ -19,12 +20,13 @@ use crate::{
 /// Embeds pictures that the cache, where one is given, does not hold, in batches in their order, each distinct content
 /// once.
 ///
-/// A picture that cannot be read is recorded in the result's failures, and the others go on.
+/// A picture that cannot be read, or is larger than the limits admit, is recorded in the result's failures, and the others go on.
 pub fn embed_images(
     paths: &[&Path],
     encoder: &dyn ImageEncoder,
     cache: Option<&Path>,
     batch: usize,
+    limits: &Limits,
     progress: &dyn Progress,
 ) -> Result<(Embeddings, Work)> {
     if batch == 0 {
@@ -44,7 +46,7 @@ pub fn embed_images(
     let mut embedded = Ok(());
     let mut since = Instant::now();
     for step in missing.chunks(batch) {
-        match embed_step(step, &sources, encoder, &mut failures) {
+        match embed_step(step, &sources, encoder, limits, &mut failures) {
             Ok(rows) => pending.extend(rows),
             Err(error) => {
                 embedded = Err(error);
@@ -75,9 +77,11 @@ fn embed_step(
     step: &[String],
     sources: &BTreeMap<String, &Path>,
     encoder: &dyn ImageEncoder,
+    limits: &Limits,
     failures: &mut Vec<Failure>,
 ) -> Result<Vec<EmbeddingRow>> {
-    let inputs: Vec<_> = step.par_iter().map(|digest| prepare_image(sources[digest], encoder)).collect();
+    let inputs: Vec<_> =
+        step.par_iter().map(|digest| prepare_image(sources[digest], encoder, limits)).collect();
     let (mut good, mut tensors) = (Vec::new(), Vec::new());
     for (digest, input) in step.iter().zip(inputs) {
         match input {
@@ -106,10 +110,10 @@ fn embed_step(
     Ok(rows)
 }
 
-fn prepare_image(path: &Path, encoder: &dyn ImageEncoder) -> Result<Tensor, Failure> {
+fn prepare_image(path: &Path, encoder: &dyn ImageEncoder, limits: &Limits) -> Result<Tensor, Failure> {
     let failed =
         |error: &(dyn std::error::Error + 'static)| Failure::new("embed", &path.display().to_string(), error);
-    let image = squbed_video::read_picture(path, &Default::default()).map_err(|e| failed(&e))?;
+    let image = squbed_video::read_picture(path, limits).map_err(|e| failed(&e))?;
     encoder.preprocess(&image).map_err(|e| failed(&e))
 }
 
@@ -163,7 +167,7 @@ mod tests {
         let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
         let encoder = FirstPixel(identity);
         let cache = folder.path().join("cache");
-        let embed = |cache| embed_images(&paths, &encoder, cache, 2, &Silent).unwrap();
+        let embed = |cache| embed_images(&paths, &encoder, cache, 2, &Limits::default(), &Silent).unwrap();
         let row = |i: u8| Some(vec![f32::from(i), 0.0, 9.0]);
         let expected = [row(0), row(1), None, row(3), row(4)];
         for (cache, reused, computed) in
@@ -180,7 +184,8 @@ mod tests {
         image::RgbImage::new(1, 1).save(folder.path().join("black.png")).unwrap();
         let more = ["copy.png", "black.png"].map(|name| folder.path().join(name));
         let more: Vec<&Path> = more.iter().map(PathBuf::as_path).collect();
-        let (images, work) = embed_images(&more, &encoder, Some(&cache), 2, &Silent).unwrap();
+        let (images, work) =
+            embed_images(&more, &encoder, Some(&cache), 2, &Limits::default(), &Silent).unwrap();
         assert_eq!((work.reused, work.computed, work.failures.len()), (1, 0, 1));
         assert_eq!(images.file(more[0]).map(<[f32]>::to_vec), row(4));
         assert_eq!(images.file(more[1]), None);

@@ -10,9 +10,10 @@ use rayon::prelude::*;
 use squbed_core::{AccuracyScore, Frame, Sampling, Task};
 use squbed_frame::{Filter, resize};
 use squbed_store::Failure;
+use squbed_video::{DecodeOptions, Limits};
 
 use super::{
-    FRAMES, Loaded, Measure, SIDE, VideoScore,
+    FRAMES, Loaded, Measure, SIDE, Scoring, VideoScore,
     clip::{FrameRows, Key, Wanted},
     loaded::Compared,
     record::Journal,
@@ -64,13 +65,13 @@ type ValueKey = (String, String, String);
 ///
 /// A device that fails, a cache or a journal that cannot be written.
 pub(super) fn score_frames(
-    tasks: &[Task],
+    scoring: &Scoring<'_>,
     loaded: &Loaded,
     known: &[VideoScore],
     journal: &mut Journal,
-    cache: &Path,
     progress: &dyn Progress,
 ) -> Result<FrameScores> {
+    let Scoring { tasks, cache, limits, .. } = *scoring;
     let mut scores = FrameScores::default();
     if loaded.measures().is_empty() {
         return Ok(scores);
@@ -84,7 +85,7 @@ pub(super) fn score_frames(
     progress.begin("compare videos", videos as u64, "clips");
     let mut clip = loaded.clip().map(|clip| FrameRows::open(clip, cache, progress)).transpose()?;
     for (i, task) in tasks.iter().enumerate() {
-        let one = OneTask { task, loaded, known: &known, prompt: prompts.get(i).map(Vec::as_slice) };
+        let one = OneTask { task, loaded, limits, known: &known, prompt: prompts.get(i).map(Vec::as_slice) };
         let computed = one.score(clip.as_mut(), &mut scores, progress)?;
         journal.append(&computed)?;
         clip.as_mut().map_or(Ok(()), FrameRows::end_task)?;
@@ -116,6 +117,7 @@ fn task_means(tasks: &[Task], videos: &[VideoScore], metric: &str) -> Vec<Accura
 struct OneTask<'a> {
     task: &'a Task,
     loaded: &'a Loaded,
+    limits: &'a Limits,
     known: &'a HashMap<ValueKey, f64>,
     /// The prompt's embedding, where the alignment is asked for.
     prompt: Option<&'a [f32]>,
@@ -277,9 +279,10 @@ impl OneTask<'_> {
         scores: &mut FrameScores,
     ) -> Vec<Open<'s>> {
         let compares = open.iter().flat_map(|(_, wanted)| wanted).any(|m| m.needs_truth());
-        let truth = self.task.ground_truth.as_deref().filter(|_| compares).map(seconds);
+        let truth =
+            self.task.ground_truth.as_deref().filter(|_| compares).map(|path| seconds(path, self.limits));
         let truth = truth.and_then(|length| length.map_err(|failure| scores.failures.push(failure)).ok());
-        let found: Vec<_> = open.par_iter().map(|(sample, _)| seconds(sample.path)).collect();
+        let found: Vec<_> = open.par_iter().map(|(sample, _)| seconds(sample.path, self.limits)).collect();
         let of = |own: f64| Length { own, shared: truth.map(|truth| own.min(truth)) };
         let with = |((sample, wanted), own): (_, Result<f64, Failure>)| match own {
             Ok(own) => Some(Open { sample, wanted, length: of(own) }),
@@ -324,7 +327,7 @@ impl OneTask<'_> {
         if spans.is_empty() {
             return Ok(truths);
         }
-        match frames(path, &spans) {
+        match frames(path, &spans, self.limits) {
             Ok(decoded) => {
                 missing.iter().zip(decoded).for_each(|(&at, frames)| truths[at].frames = Some(frames));
             }
@@ -362,7 +365,7 @@ impl OneTask<'_> {
         let frames: Vec<Result<Decoded, Failure>> = step
             .par_iter()
             .zip(plans)
-            .map(|(open, (shared, own))| decode(open.sample.path, shared, own))
+            .map(|(open, (shared, own))| decode(open.sample.path, shared, own, self.limits))
             .collect();
         let mut decoded = Vec::new();
         for (open, frames) in step.iter().zip(frames) {
@@ -428,10 +431,10 @@ impl Truth {
 }
 
 /// A video's frames in the pictures that are compared.
-fn decode(path: &Path, shared: Option<f64>, own: Option<f64>) -> Result<Decoded, Failure> {
+fn decode(path: &Path, shared: Option<f64>, own: Option<f64>, limits: &Limits) -> Result<Decoded, Failure> {
     let mut spans: Vec<f64> = shared.into_iter().chain(own).collect();
     spans.dedup();
-    let mut decoded = if spans.is_empty() { Vec::new() } else { frames(path, &spans)? };
+    let mut decoded = if spans.is_empty() { Vec::new() } else { frames(path, &spans, limits)? };
     let of_own = if own.is_some() { decoded.pop() } else { None };
     // A video that is no longer than its ground truth shares all of itself.
     let of_shared = if shared == own { of_own.clone() } else { decoded.pop() };
@@ -439,19 +442,19 @@ fn decode(path: &Path, shared: Option<f64>, own: Option<f64>) -> Result<Decoded,
 }
 
 /// Frames at equal times within each span of seconds, all from one pass over the file, as 224×224 pictures.
-fn frames(path: &Path, spans: &[f64]) -> Result<Vec<Vec<Frame>>, Failure> {
+fn frames(path: &Path, spans: &[f64], limits: &Limits) -> Result<Vec<Vec<Frame>>, Failure> {
     let plans: Vec<Sampling> =
         spans.iter().map(|&seconds| Sampling::Within { frames: FRAMES, seconds }).collect();
-    let decoded =
-        squbed_video::decode(path, &plans, &Default::default()).map_err(|e| failed(path, &e.into()))?;
+    let options = DecodeOptions { limits: limits.clone(), ..DecodeOptions::default() };
+    let decoded = squbed_video::decode(path, &plans, &options).map_err(|e| failed(path, &e.into()))?;
     let small = |frame: &Frame| resize(frame, SIDE, SIDE, Filter::Bicubic);
     let clip = |clip: &squbed_core::Clip| clip.frames().iter().map(small).collect::<Result<Vec<_>, _>>();
     let clips = decoded.clips.iter().map(clip).collect::<Result<_, _>>();
     clips.map_err(|source| failed(path, &Error::Compare { path: path.to_owned(), source }))
 }
 
-fn seconds(path: &Path) -> Result<f64, Failure> {
-    let info = squbed_video::probe(path).map_err(|e| failed(path, &e.into()))?;
+fn seconds(path: &Path, limits: &Limits) -> Result<f64, Failure> {
+    let info = squbed_video::probe_within(path, limits).map_err(|e| failed(path, &e.into()))?;
     let length = info.duration_seconds;
     if length > 0.0 { Ok(length) } else { Err(failed(path, &Error::NoDuration { path: path.to_owned() })) }
 }

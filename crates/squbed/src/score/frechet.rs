@@ -9,11 +9,10 @@ use candle_core::{Device, Tensor};
 use squbed_core::Task;
 use squbed_models::arch::inception::CLASSES;
 use squbed_store::Failure;
-use squbed_tensor::VideoEncoder;
 
 use super::{Frechet, Measure, NotRun, Scoring};
 use crate::{
-    embed::{Embeddings, embed_videos, generated_videos},
+    embed::{Embeddings, Work, embed_videos_within, generated_videos},
     error::Result,
     progress::Progress,
 };
@@ -34,26 +33,26 @@ pub(super) fn frechet(
     if let Some(why) = too_few(generated.len(), truths.len()) {
         return Ok((Err(not_run(why)), Vec::new()));
     }
-    let Scoring { models, device, dtype, cache, batch, .. } = *scoring;
+    let Scoring { models, device, dtype, cache, batch, limits, .. } = *scoring;
     let encoder = match models.clip_encoder(MODEL, device, dtype).and_then(|encoder| encoder.logits()) {
         Ok(encoder) => encoder,
         Err(error) => return Ok((Err(NotRun::missing(Measure::Frechet.name(), error.into())?), Vec::new())),
     };
-    let (distance, failures) = distance(&generated, &truths, &encoder, cache, batch, progress)?;
+    let (distance, failures) = distance(&generated, &truths, |videos| {
+        embed_videos_within(videos, &encoder, Some(cache), batch, limits, progress)
+    })?;
     Ok((distance.map_err(not_run), failures))
 }
 
-/// The distance of the videos of the first list to those of the second by an encoder of logits; why there is none.
+/// The distance of the videos of the first list to those of the second by their logits, which `embed` makes; why there
+/// is none.
 fn distance(
     generated: &[&Path],
     truths: &[&Path],
-    encoder: &dyn VideoEncoder,
-    cache: &Path,
-    batch: usize,
-    progress: &dyn Progress,
+    embed: impl FnOnce(&[&Path]) -> Result<(Embeddings, Embeddings, Work)>,
 ) -> Result<(Result<Frechet, String>, Vec<Failure>)> {
     let all = [generated, truths].concat();
-    let (logits, _, work) = embed_videos(&all, encoder, Some(cache), batch, progress)?;
+    let (logits, _, work) = embed(&all)?;
     let sets = [rows(generated, &logits), rows(truths, &logits)];
     if let Some(why) = too_few(sets[0].len(), sets[1].len()) {
         return Ok((Err(why), work.failures));
@@ -99,10 +98,10 @@ mod tests {
     use std::fs;
 
     use squbed_core::{Clip, EncoderIdentity, Sampling};
-    use squbed_tensor::EncodeError;
+    use squbed_tensor::{EncodeError, VideoEncoder};
 
     use super::*;
-    use crate::progress::Silent;
+    use crate::{embed::embed_videos, progress::Silent};
 
     /// Gives the features of the golden file's formula, by the numbers in a video's first pixel.
     struct Numbered(EncoderIdentity, Sampling);
@@ -179,7 +178,8 @@ mod tests {
         let encoder = Numbered(identity, sampling);
         let cache = folder.path().join("cache");
         let of = |generated: &[PathBuf], truths: &[PathBuf]| {
-            distance(&paths(generated), &paths(truths), &encoder, &cache, 64, &Silent).unwrap()
+            let embed = |videos: &[&Path]| embed_videos(videos, &encoder, Some(&cache), 64, &Silent);
+            distance(&paths(generated), &paths(truths), embed).unwrap()
         };
         let (found, failures) = of(&generated, &truths);
         let found = found.unwrap();

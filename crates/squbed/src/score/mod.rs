@@ -28,10 +28,11 @@ use squbed_core::{AccuracyScore, Task};
 use squbed_metrics::Metric;
 use squbed_models::ModelStore;
 use squbed_store::Failure;
+use squbed_video::Limits;
 
 use crate::{
     accuracy,
-    embed::{Embeddings, embed_videos},
+    embed::{Embeddings, embed_videos_within},
     error::{Error, Result},
     progress::Progress,
     results,
@@ -126,6 +127,8 @@ pub struct Scoring<'a> {
     pub cache: &'a Path,
     /// Videos a batch.
     pub batch: usize,
+    /// What a video may cost; one beyond it cannot be compared.
+    pub limits: &'a Limits,
     /// Folder of the results.
     pub out: &'a Path,
 }
@@ -183,7 +186,7 @@ pub fn score(scoring: &Scoring<'_>, progress: &dyn Progress) -> Result<Scored> {
     };
     let known = record::read_videos(out)?;
     let mut journal = record::Journal::of(out);
-    let frames = score_frames(tasks, &loaded, &known, &mut journal, scoring.cache, progress)?;
+    let frames = score_frames(scoring, &loaded, &known, &mut journal, progress)?;
     scored.remarks = frames.remarks;
     (scored.reused, scored.computed, scored.seconds) = (frames.reused, frames.computed, frames.seconds);
     scored.fail(frames.failures);
@@ -237,7 +240,7 @@ fn embed(
     scored: &mut Scored,
     progress: &dyn Progress,
 ) -> Result<Option<Embeddings>> {
-    let Scoring { tasks, models, device, dtype, cache, batch, .. } = *scoring;
+    let Scoring { tasks, models, device, dtype, cache, batch, limits, .. } = *scoring;
     let encoder = match models.video_encoder(model, device, dtype).map_err(Error::from) {
         Ok(encoder) => encoder,
         Err(error) => {
@@ -245,7 +248,8 @@ fn embed(
             return Ok(None);
         }
     };
-    let (videos, _, work) = embed_videos(&video_paths(tasks), &*encoder, Some(cache), batch, progress)?;
+    let (videos, _, work) =
+        embed_videos_within(&video_paths(tasks), &*encoder, Some(cache), batch, limits, progress)?;
     scored.fail(work.failures);
     Ok(Some(videos))
 }

@@ -4,15 +4,21 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use squbed::{
+    core::EncoderIdentity,
     embed::{Embeddings, Work, embed_images, embed_videos_within},
     models::{Modality, ModelStore},
+    tensor::VideoEncoder,
 };
 
 use super::{
     Encoder,
     inputs::{Kind, expand},
 };
-use crate::{Common, Done, commands::limits::DecodeLimits, progress::Bars};
+use crate::{
+    Common, Done,
+    commands::limits::{DecodeLimits, PictureLimits},
+    progress::Bars,
+};
 
 #[derive(Args)]
 pub(crate) struct Image {
@@ -27,6 +33,8 @@ pub(crate) struct Image {
     /// Pictures a batch.
     #[arg(long, default_value_t = 16, conflicts_with = "tensor")]
     batch: usize,
+    #[command(flatten)]
+    limits: PictureLimits,
 }
 
 #[derive(Args)]
@@ -43,6 +51,10 @@ pub(crate) struct Video {
     /// Videos a batch.
     #[arg(long, default_value_t = 4, conflicts_with = "tensor")]
     batch: usize,
+    /// An embedding of each frame in place of one of the video: of a model of images, such as CLIP. Arrays are then
+    /// [videos, frames, numbers], tables have a row a frame and a column `frame`.
+    #[arg(long, conflicts_with = "tensor")]
+    per_frame: bool,
     #[command(flatten)]
     limits: DecodeLimits,
 }
@@ -60,8 +72,9 @@ impl Image {
             .and_then(|store| store.image_encoder(name, &device, dtype))
             .map_err(squbed::Error::from)?;
         let bars = Bars::new(common.quiet);
-        let (embeddings, work) = embed_images(&paths, &*encoder, self.cache.as_deref(), self.batch, &bars)?;
-        self.encoder.write_files(&paths, &embeddings, &work, "image(s)", &bars)
+        let (cache, limits) = (self.cache.as_deref(), self.limits.get());
+        let (embeddings, work) = embed_images(&paths, &*encoder, cache, self.batch, &limits, &bars)?;
+        self.encoder.write_files(&paths, &embeddings, (encoder.identity(), None), &work, "image(s)", &bars)
     }
 }
 
@@ -74,24 +87,32 @@ impl Video {
         let paths: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
         let (device, dtype) = crate::commands::place(common)?;
         let name = self.encoder.name()?;
-        let encoder = ModelStore::new(None)
-            .and_then(|store| store.video_encoder(name, &device, dtype))
-            .map_err(squbed::Error::from)?;
+        let store = ModelStore::new(None).map_err(squbed::Error::from)?;
         let bars = Bars::new(common.quiet);
         let (cache, limits) = (self.cache.as_deref(), self.limits.get());
-        let (embeddings, _, work) =
-            embed_videos_within(&paths, &*encoder, cache, self.batch, &limits, &bars)?;
-        self.encoder.write_files(&paths, &embeddings, &work, "video(s)", &bars)
+        let embed = |encoder: &dyn VideoEncoder| {
+            embed_videos_within(&paths, encoder, cache, self.batch, &limits, &bars)
+        };
+        if self.per_frame {
+            let encoder = store.frame_encoder(name, &device, dtype).map_err(squbed::Error::from)?;
+            let (embeddings, _, work) = embed(&encoder)?;
+            let of = (&encoder.frame_identity(), Some(encoder.frames()));
+            return self.encoder.write_files(&paths, &embeddings, of, &work, "video(s)", &bars);
+        }
+        let encoder = store.video_encoder(name, &device, dtype).map_err(squbed::Error::from)?;
+        let (embeddings, _, work) = embed(&*encoder)?;
+        self.encoder.write_files(&paths, &embeddings, (encoder.identity(), None), &work, "video(s)", &bars)
     }
 }
 
 impl Encoder {
     /// Writes a row a file, so that rows and files stay in step, and records what failed. Where all failed nothing is
-    /// written.
+    /// written. `of` is what made an embedding, and how many frames of a video have one each.
     fn write_files(
         &self,
         paths: &[&Path],
         embeddings: &Embeddings,
+        of: (&EncoderIdentity, Option<usize>),
         work: &Work,
         what: &str,
         bars: &Bars,
@@ -107,7 +128,7 @@ impl Encoder {
             return Ok(crate::commands::nothing(&none, &work.failures, self.folder()));
         }
         let keys: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-        self.write(&keys, &rows, embeddings.identity().dim)?;
+        self.write(of.0, &keys, &rows, of.1)?;
         Ok(done)
     }
 }

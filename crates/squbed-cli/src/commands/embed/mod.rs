@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
-use squbed::store::{EmbeddingFormat, write_embeddings};
+use squbed::{
+    core::EncoderIdentity,
+    store::{EmbeddingFormat, EmbeddingTable, write_embeddings},
+};
 
 use crate::{Common, Done};
 
@@ -69,7 +72,8 @@ struct Encoder {
     /// Where the embeddings go, in the form that the ending says: .npy (an array of f32), .safetensors (`embeddings`, and
     /// `keys` as a JSON array in the metadata), .parquet (columns key and embedding), .json or .jsonl (objects of key and
     /// embedding). A key is the text, the path as it was given, or the row of the tensor. Of what failed the embedding is
-    /// NaN in arrays and null in tables.
+    /// NaN in arrays and null in tables. All but .npy say what made them (model, digest of the weights, preprocessing,
+    /// sampling, output, arithmetic): in the metadata under `encoder` and `squbed.encoder`, in JSON in each row.
     #[arg(long)]
     out: PathBuf,
 }
@@ -106,8 +110,15 @@ impl Encoder {
     }
 
     /// Writes a row a key, `None` where one failed.
-    fn write(&self, keys: &[String], rows: &[Option<Vec<f32>>], dim: usize) -> anyhow::Result<()> {
-        Ok(write_embeddings(&self.out, keys, rows, dim).map_err(squbed::Error::from)?)
+    fn write(
+        &self,
+        encoder: &EncoderIdentity,
+        keys: &[String],
+        rows: &[Option<Vec<f32>>],
+        frames: Option<usize>,
+    ) -> anyhow::Result<()> {
+        let table = EmbeddingTable { encoder, keys, rows, frames };
+        Ok(write_embeddings(&self.out, &table).map_err(squbed::Error::from)?)
     }
 
     /// The folder of the output, where the failures are listed.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use squbed::{
+    core::EncoderIdentity,
     embed::{read_tensor, to_rows},
     models::{Architecture, Clips, Images, Modality, ModelStore, Prepared, Tokens, load_arch},
     progress::Progress,
@@ -11,6 +12,9 @@ use squbed::{
 
 use super::Encoder;
 use crate::{Common, Done, progress::Bars};
+
+/// The preprocessing of an input that came preprocessed.
+const GIVEN: &str = "the user's own";
 
 impl Encoder {
     /// Embeds what `--tensor` gives.
@@ -62,8 +66,22 @@ impl Encoder {
         }
         let rows: Vec<Option<Vec<f32>>> = to_rows(&output)?.into_iter().map(Some).collect();
         let keys: Vec<String> = (0..rows.len()).map(|row| row.to_string()).collect();
-        let dim = output.dims().last().copied().unwrap_or(0);
-        self.write(&keys, &rows, dim)?;
+        let of_weights = match (&self.model, &self.weights) {
+            (Some(name), _) => store.weights_sha256(name).map_err(squbed::Error::from)?,
+            (None, Some(weights)) => squbed::models::sha256_file(weights)
+                .with_context(|| format!("cannot read {}", weights.display()))?,
+            (None, None) => String::new(),
+        };
+        let encoder = EncoderIdentity {
+            name: self.model.as_deref().unwrap_or(architecture.name()).to_owned(),
+            weights_sha256: of_weights,
+            preprocessing: GIVEN.to_owned(),
+            sampling: String::new(),
+            head: head.to_string(),
+            dtype: dtype.as_str().to_owned(),
+            dim: output.dims().last().copied().unwrap_or(0),
+        };
+        self.write(&encoder, &keys, &rows, None)?;
         Ok(Done::Whole)
     }
 }

@@ -59,7 +59,7 @@ impl Text {
             bars.advance(step.len() as u64);
         }
         bars.end();
-        self.encoder.write(&texts, &rows, encoder.dim())?;
+        self.encoder.write(encoder.identity(), &texts, &rows, None)?;
         Ok(Done::Whole)
     }
 
