@@ -405,7 +405,7 @@ impl Error {
                 "choose another `out`, or restore that setting to continue the run"
             }
             Self::CudaProgram(error) => return Some(error.hint()),
-            Self::Calibrate(error) => return error.hint().map(str::to_owned).or_else(|| remedy(self)),
+            Self::Calibrate(error) => return error.hint().or_else(|| remedy(self)),
             Self::OtherEncoders { .. } => "choose another `--out`, or remove that folder",
             Self::OtherVideos { .. } => "choose another folder for the videos, or remove this one",
             Self::Record { .. } => {

@@ -7,7 +7,7 @@ use squbed::{
     dataset::{self, Category, PAPER_CATEGORIES},
     models::ModelStore,
     progress::Progress,
-    results::{carry_truth, folder_of, write_json},
+    results::{carry_truth, check_file, folder_of, write_json},
     store::{read_tasks, write_json_lines, write_tasks},
 };
 
@@ -64,6 +64,7 @@ impl Dataset {
 
 impl Classify {
     fn run(self, common: &Common) -> anyhow::Result<Done> {
+        check_file(&self.out)?;
         let mut tasks = read_tasks(&self.tasks).map_err(squbed::Error::from)?;
         let categories = match &self.categories {
             Some(path) => dataset::read_categories(path)?,
@@ -90,6 +91,7 @@ impl Classify {
 
 impl Sample {
     fn run(self, common: &Common) -> anyhow::Result<Done> {
+        check_file(&self.out)?;
         let tasks = read_tasks(&self.tasks).map_err(squbed::Error::from)?;
         let sampled = dataset::sample(&tasks, self.per_category, self.seed)?;
         write_tasks(&self.out, &sampled.tasks).map_err(squbed::Error::from)?;

@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
-use squbed::store::{EmbeddingFormat, write_embeddings};
+use squbed::{
+    results,
+    store::{EmbeddingFormat, write_embeddings},
+};
 
 use crate::{Common, Done};
 
@@ -76,12 +79,23 @@ struct Encoder {
 
 impl Embed {
     pub(crate) fn run(self, common: &Common) -> anyhow::Result<Done> {
-        // A name that cannot be written is told before hours of work.
-        EmbeddingFormat::of(&self.encoder().out).map_err(squbed::Error::from)?;
+        // What cannot be written is told before hours of work.
+        let out = &self.encoder().out;
+        EmbeddingFormat::of(out).map_err(squbed::Error::from)?;
+        results::check_file(out)?;
+        self.cache().map_or(Ok(()), results::check_folder)?;
         match self {
             Self::Text(text) => text.run(common),
             Self::Image(image) => image.run(common),
             Self::Video(video) => video.run(common),
+        }
+    }
+
+    fn cache(&self) -> Option<&Path> {
+        match self {
+            Self::Text(_) => None,
+            Self::Image(image) => image.cache.as_deref(),
+            Self::Video(video) => video.cache.as_deref(),
         }
     }
 
