@@ -416,6 +416,18 @@ fn task_errors_name_row_and_remedy() {
         (r#"{"id": "a", "prompt": " "}"#, "empty prompt"),
         ("{\"id\": \"a\", \"prompt\": \"x\"}\n{\"id\": \"a\", \"prompt\": \"y\"}", "`a`"),
         (r#"{"id": "a"}"#, "prompt"),
+        (
+            "\n{\"id\": \"a\\u001b[2J\", \"prompt\": \"x\"}",
+            r#"line 2: not a usable task; correct it or take it out"#,
+        ),
+        (
+            r#"{"id": "a\n", "prompt": "x"}"#,
+            r#"the task id "a\n" has blanks at its ends or control characters"#,
+        ),
+        (
+            r#"{"id": "a", "prompt": "x", "latents": [{"prompt": "z", "videos": [""]}]}"#,
+            "latents[0].videos[0] is an empty path",
+        ),
         ("", "tasks.jsonl"),
     ] {
         fs::write(&tasks, content).unwrap();

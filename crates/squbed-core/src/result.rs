@@ -1,5 +1,7 @@
 //! Results of the method.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::float;
@@ -130,6 +132,47 @@ pub struct TaskUncertainty {
     /// Intervals of all of these.
     #[serde(default)]
     pub interval: Option<Intervals>,
+    /// Digest of the content of the task's generated videos, as [`AccuracyScore::videos_digest`] has it. Absent in older
+    /// files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub videos_digest: Option<String>,
+    /// Samples that stand more than once where a spread is measured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repeats: Vec<Repeat>,
+}
+
+/// A sample that stands more than once among those whose spread is measured, which is smaller for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "what")]
+pub enum Repeat {
+    /// Latent prompts of one text.
+    Prompt {
+        /// Their positions in the task, from 0.
+        latents: Vec<usize>,
+        /// Their text.
+        text: String,
+    },
+    /// Videos of one latent prompt whose files have the same content.
+    Video {
+        /// Position of the latent prompt, from 0.
+        latent: usize,
+        /// Their names; their paths where two have one name.
+        videos: Vec<String>,
+    },
+}
+
+impl fmt::Display for Repeat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Prompt { latents, text } => {
+                let latents: Vec<String> = latents.iter().map(usize::to_string).collect();
+                write!(f, "latent prompts {}: “{text}”", latents.join(" and "))
+            }
+            Self::Video { latent, videos } => {
+                write!(f, "latent prompt {latent}: {}", videos.join(" and "))
+            }
+        }
+    }
 }
 
 /// How well a task's videos match its ground truth.
@@ -144,4 +187,8 @@ pub struct AccuracyScore {
     pub value: f64,
     /// Videos that took part.
     pub videos: usize,
+    /// Digest of the content of all of the task's generated videos, in any order: an accuracy speaks of an estimate
+    /// where both have the same. Absent in older files and those of other programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub videos_digest: Option<String>,
 }

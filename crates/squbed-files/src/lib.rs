@@ -117,6 +117,44 @@ impl Partial {
     }
 }
 
+/// Finds out whether files can be written into `folder`, which need not be there yet, before the work whose results go
+/// there. Nothing is made that stays, missing folders neither.
+///
+/// # Errors
+///
+/// What the system answers; a file in the place of the folder, or of one that it lies in.
+pub fn check_folder(folder: &Path) -> io::Result<()> {
+    // An empty path stands for the current folder.
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    for place in folder.ancestors() {
+        let place = if place.as_os_str().is_empty() { Path::new(".") } else { place };
+        match fs::metadata(place) {
+            Ok(found) if found.is_dir() => return tempfile::tempfile_in(place).map(drop),
+            Ok(_) => {
+                let why = format!("`{}` is a file where a folder is needed", place.display());
+                return Err(io::Error::new(io::ErrorKind::NotADirectory, why));
+            }
+            // Below a file there is nothing either; the next one up says so.
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::ErrorKind::NotFound.into())
+}
+
+/// [`check_folder`] for the folder of a file, whose own place no folder may have.
+///
+/// # Errors
+///
+/// As [`check_folder`]; a folder of that name.
+pub fn check_file(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        let why = format!("`{}` is a folder where a file is needed", path.display());
+        return Err(io::Error::new(io::ErrorKind::IsADirectory, why));
+    }
+    check_folder(folder_of(path))
+}
+
 /// The folder that a file lies in.
 pub fn folder_of(path: &Path) -> &Path {
     match path.parent() {
@@ -216,6 +254,33 @@ mod tests {
         assert_eq!(names(home.path()), ["x"]);
         let error = write(&home.path().join(".."), "").unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidFilename);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_known_before_and_nothing_is_left_by_asking() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("file");
+        fs::write(&file, "").unwrap();
+        check_folder(home.path()).unwrap();
+        check_folder(&home.path().join("not/yet")).unwrap();
+        check_file(&home.path().join("not/yet.txt")).unwrap();
+        check_file(&file).unwrap();
+        check_folder(Path::new("")).unwrap();
+        check_file(Path::new("x")).unwrap();
+        for below in [file.clone(), file.join("deep"), file.join("deep/er")] {
+            let error = check_folder(&below).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::NotADirectory, "{error}");
+            assert!(error.to_string().contains(file.to_str().unwrap()), "{error}");
+        }
+        assert_eq!(check_file(home.path()).unwrap_err().kind(), io::ErrorKind::IsADirectory);
+        assert_eq!(names(home.path()), ["file"]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_folder_that_takes_no_files_is_known_before() {
+        // Not even root writes there.
+        assert!(check_folder(Path::new("/sys/squbed")).is_err());
     }
 
     #[cfg(unix)]

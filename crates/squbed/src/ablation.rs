@@ -98,7 +98,8 @@ fn self_centred(tasks: &[TaskEmbeddings<'_>], device: &Device) -> Result<Vec<Par
         .zip(aleatoric)
         .map(|(task, aleatoric)| {
             let (epistemic, latents_left_out) = method::mean_entropy(&entropy(&task.videos)?);
-            Ok(Parts { id: task.id.to_owned(), aleatoric, epistemic, latents_left_out })
+            let id = task.id.to_owned();
+            Ok(Parts { id, aleatoric, epistemic, latents_left_out, videos_digest: None })
         })
         .collect()
 }

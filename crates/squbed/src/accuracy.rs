@@ -2,7 +2,7 @@
 
 use squbed_core::{AccuracyScore, Task};
 
-use crate::embed::Embeddings;
+use crate::{embed::Embeddings, sources::videos_digest};
 
 /// Cosine similarity of two embeddings, in f64.
 pub fn cosine(x: &[f32], y: &[f32]) -> f64 {
@@ -29,6 +29,7 @@ pub fn cosine_scores(tasks: &[Task], videos: &Embeddings) -> Vec<AccuracyScore> 
                 metric: cosine_metric(&videos.identity().name),
                 value: cosines.iter().sum::<f64>() / cosines.len() as f64,
                 videos: cosines.len(),
+                videos_digest: Some(videos_digest(task, |path| videos.digest(path))),
             });
         }
     }

@@ -68,6 +68,7 @@ pub fn pairwise_parts(task: &TaskEmbeddings<'_>) -> Parts {
         epistemic: videos.iter().sum::<f64>() / videos.len() as f64,
         // Videos that are all the same have distance 0, which has its place in a mean.
         latents_left_out: 0,
+        videos_digest: None,
     }
 }
 

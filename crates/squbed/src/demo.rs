@@ -315,6 +315,7 @@ mod tests {
                     truth(i).epistemic
                 },
                 latents_left_out: 0,
+                videos_digest: None,
             })
             .collect();
         let accuracy = parts.iter().map(|p| (p.id.clone(), -p.aleatoric - p.epistemic)).collect();

@@ -431,7 +431,7 @@ impl Error {
             }
             Self::CudaProgram(error) => return Some(error.hint()),
             Self::Dataset(error) => return error.hint().map(str::to_owned).or_else(|| remedy(self)),
-            Self::Calibrate(error) => return error.hint().map(str::to_owned).or_else(|| remedy(self)),
+            Self::Calibrate(error) => return error.hint().or_else(|| remedy(self)),
             Self::OtherEncoders { .. } => "choose another `--out`, or remove that folder",
             Self::OtherVideos { .. } => "choose another folder for the videos, or remove this one",
             Self::Record { .. } => {

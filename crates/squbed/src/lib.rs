@@ -34,6 +34,7 @@ mod remedy;
 pub mod results;
 pub mod run;
 pub mod score;
+pub mod sources;
 pub mod steps;
 pub mod summary;
 

@@ -321,6 +321,8 @@ fn combine(id: &str, prompts: GroupFit, videos: Vec<GroupFit>) -> TaskUncertaint
         pooled: None,
         mutual_information: f64::NAN,
         interval: None,
+        videos_digest: None,
+        repeats: Vec::new(),
     }
 }
 

@@ -58,6 +58,9 @@ fn of_system(layer: &(dyn StdError + 'static)) -> Option<&'static str> {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "it may not be written or read by you; change its permissions or choose another folder"
         }
+        io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => {
+            "choose another name, or move away what stands there"
+        }
         io::ErrorKind::NotFound => {
             "check the path; in a list of tasks or an experiment it counts from that file's folder"
         }

@@ -115,11 +115,19 @@ pub struct PartsRow {
     /// Latent prompts whose videos are all the same, left out of the epistemic part.
     #[serde(default)]
     pub latents_left_out: usize,
+    /// The videos that they are of, see [`crate::sources::videos_digest`]; absent in older files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub videos_digest: Option<String>,
 }
 
+/// The digest of each task's videos.
+type VideosDigests = BTreeMap<String, String>;
+
 impl PartsRow {
-    fn new(name: &str, Parts { id, aleatoric, epistemic, latents_left_out }: Parts) -> Self {
-        Self { name: name.to_owned(), id, aleatoric, epistemic, latents_left_out }
+    fn new(name: &str, parts: Parts, videos: &VideosDigests) -> Self {
+        let Parts { id, aleatoric, epistemic, latents_left_out, .. } = parts;
+        let videos_digest = videos.get(&id).cloned();
+        Self { name: name.to_owned(), id, aleatoric, epistemic, latents_left_out, videos_digest }
     }
 }
 
@@ -183,6 +191,24 @@ fn remove(path: &Path) -> Result<()> {
     }
 }
 
+/// Finds out whether a folder of results, or a cache, can be written into, before the work whose results go there.
+///
+/// # Errors
+///
+/// A file in its place; a folder that takes no files.
+pub fn check_folder(folder: &Path) -> Result<()> {
+    squbed_files::check_folder(folder).map_err(|source| Error::Write { path: folder.to_owned(), source })
+}
+
+/// [`check_folder`] for one file.
+///
+/// # Errors
+///
+/// A folder in its place; a folder that takes no files.
+pub fn check_file(path: &Path) -> Result<()> {
+    squbed_files::check_file(path).map_err(|source| Error::Write { path: path.to_owned(), source })
+}
+
 /// Makes a folder and those that it lies in.
 pub fn make_folder(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.to_owned(), source })
@@ -193,18 +219,20 @@ pub(crate) fn write_baselines(
     video_encoder: &str,
     videos: &[TaskEmbeddings<'_>],
     histograms: &[TaskEmbeddings<'_>],
+    digests: &VideosDigests,
 ) -> Result<()> {
     let mut rows = Vec::new();
     for (encoder, tasks) in [(video_encoder, videos), (baseline::HISTOGRAM, histograms)] {
         let name = baseline::pairwise_name(encoder);
-        rows.extend(tasks.iter().map(|task| PartsRow::new(&name, baseline::pairwise_parts(task))));
+        rows.extend(tasks.iter().map(|task| PartsRow::new(&name, baseline::pairwise_parts(task), digests)));
     }
     Ok(squbed_store::write_json_lines(&out.join(BASELINES), &rows)?)
 }
 
-pub(crate) fn write_variants(out: &Path, variants: &[Variant]) -> Result<()> {
-    let rows: Vec<PartsRow> =
-        variants.iter().flat_map(|v| v.parts.iter().map(|p| PartsRow::new(&v.name, p.clone()))).collect();
+pub(crate) fn write_variants(out: &Path, variants: &[Variant], digests: &VideosDigests) -> Result<()> {
+    let of =
+        |v: &Variant| v.parts.iter().map(|p| PartsRow::new(&v.name, p.clone(), digests)).collect::<Vec<_>>();
+    let rows: Vec<PartsRow> = variants.iter().flat_map(of).collect();
     Ok(squbed_store::write_json_lines(&out.join(VARIANTS), &rows)?)
 }
 
@@ -215,8 +243,9 @@ pub fn read_parts(path: &Path) -> Result<BTreeMap<String, Vec<Parts>>> {
         return Ok(grouped);
     }
     let rows = squbed_store::read_json_lines(path, "run the experiment again to write it anew")?;
-    for (_, PartsRow { name, id, aleatoric, epistemic, latents_left_out }) in rows {
-        grouped.entry(name).or_default().push(Parts { id, aleatoric, epistemic, latents_left_out });
+    for (_, PartsRow { name, id, aleatoric, epistemic, latents_left_out, videos_digest }) in rows {
+        let parts = Parts { id, aleatoric, epistemic, latents_left_out, videos_digest };
+        grouped.entry(name).or_default().push(parts);
     }
     Ok(grouped)
 }
@@ -301,6 +330,15 @@ pub fn record_command(out: &Path, step: &str, command: &str) -> Result<()> {
 /// The commands of steps that were run by themselves, in the order in which they were run.
 pub(crate) fn read_commands(out: &Path) -> Result<Vec<String>> {
     Ok(commands(out)?.into_iter().map(|[_, command]| command).collect())
+}
+
+/// The command that was run first of those of `steps`, so that the others were run after it; none where not all of them
+/// are known.
+pub(crate) fn older_command(out: &Path, steps: &[String]) -> Result<Option<String>> {
+    let of_steps: Vec<[String; 2]> =
+        commands(out)?.into_iter().filter(|[step, _]| steps.contains(step)).collect();
+    let all = of_steps.len() == steps.len();
+    Ok(of_steps.into_iter().next().filter(|_| all).map(|[_, command]| command))
 }
 
 fn commands(out: &Path) -> Result<Vec<[String; 2]>> {

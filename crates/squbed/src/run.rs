@@ -43,7 +43,7 @@ use crate::{
     progress::Progress,
     results::{self, CalibrationFile, FAILURES, MethodInForce},
     score::{self, Measure, Scored, Scoring, Videos},
-    steps,
+    sources, steps,
     summary::{self, Context},
 };
 
@@ -205,9 +205,11 @@ pub fn run(
     for not_run in &scored.file.not_run {
         progress.warn(&format!("not run: {}: {}", not_run.metric, not_run.why));
     }
-    // Uncertainties are worth a report without any accuracy.
-    if scored.scores.is_empty() && !out.join("accuracy.jsonl").exists() {
-        squbed_store::write_accuracy(out, &[])?;
+    // Uncertainties are worth a report without any accuracy; one of earlier videos is none of theirs.
+    if scored.scores.is_empty() {
+        let before =
+            out.join("accuracy.jsonl").exists().then(|| squbed_store::read_accuracy(out)).transpose()?;
+        squbed_store::write_accuracy(out, &sources::still_true(before.unwrap_or_default(), &tasks, &videos))?;
     }
     scored.remarks.iter().for_each(|remark| progress.warn(remark));
     // What could not be embedded is told once.
@@ -221,14 +223,15 @@ pub fn run(
         return Err(Error::NoUsableTask { tasks: tasks.len(), failures: out.join(FAILURES) });
     }
     let histograms = embed::gather(&tasks, &texts, &histograms).0;
-    results::write_baselines(out, &videos.identity().name, &embedded, &histograms)?;
+    let digests = sources::videos_digests(&tasks, &videos);
+    results::write_baselines(out, &videos.identity().name, &embedded, &histograms, &digests)?;
     let (variants, skipped) = ablation::variants(&embedded, &histograms, &encoders.device);
-    results::write_variants(out, &variants)?;
+    results::write_variants(out, &variants, &digests)?;
     record.skipped = skipped;
     for &preset in &experiment.presets {
         let started = Instant::now();
         let options = MethodOptions::from(preset);
-        let estimate = match method::estimate(&embedded, &options, &encoders.device) {
+        let mut estimate = match method::estimate(&embedded, &options, &encoders.device) {
             Ok(estimate) => estimate,
             Err(error) => {
                 results::forget_estimate(out, preset.name())?;
@@ -248,6 +251,10 @@ pub fn run(
             video_encoder: videos.identity().clone(),
             squbed: record.squbed.clone(),
         };
+        sources::record(&mut estimate.tasks, &tasks, &videos);
+        if preset == experiment.presets[0] {
+            sources::tell_repeats(&estimate.tasks, progress);
+        }
         results::write_estimate(out, &estimate, &in_force)?;
         let anomalies = anomaly::anomalies(&tasks, &videos, in_force.options.estimator)?;
         results::write_anomalies(out, &in_force.name(), anomalies)?;

@@ -20,6 +20,7 @@ use words::{correlations, preset_method, report_floors, seed_tables, tau_text};
 use crate::{
     calibrate::{
         Accuracies, Correlation, Parts, PointMasses, Truth, claim::CurvePoint, decision::RiskCoverageRow,
+        pairing::check_pairs,
     },
     demo::{DemoFile, Floor, SEEDS, SeedCalibration},
     error::Result,
@@ -29,6 +30,7 @@ use crate::{
     results::{self, CalibrationFile, MethodInForce},
     run::RunRecord,
     score::MetricsFile,
+    sources,
 };
 
 /// “4”, or “2 to 4” where they differ.
@@ -80,6 +82,8 @@ struct Folder {
     /// By the estimate's name.
     uncertainty: BTreeMap<String, (MethodInForce, Vec<TaskUncertainty>)>,
     baselines: BTreeMap<String, Vec<Parts>>,
+    /// Why it cannot be checked that uncertainties and accuracies are of the same videos, where it cannot.
+    unchecked: Option<String>,
     calibration: CalibrationFile,
     floors: Vec<Floor>,
     record: RunRecord,
@@ -104,23 +108,28 @@ impl Folder {
         let tasks = squbed_store::read_tasks(&results::need(out.join("tasks.jsonl"), "estimate")?)?;
         results::need(out.join("accuracy.jsonl"), "score")?;
         let file: DemoFile = results::read_json(&results::need(out.join("calibration.json"), "calibrate")?)?;
-        let mut uncertainty = BTreeMap::new();
+        let mut uncertainty: BTreeMap<String, (MethodInForce, Vec<TaskUncertainty>)> = BTreeMap::new();
         for name in results::estimate_names(out)? {
             if let Some(rows) = results::read_uncertainty(out, &name)? {
                 let in_force = results::read_method(out, &name)?;
                 uncertainty.insert(name, (in_force, rows));
             }
         }
+        let accuracies = Accuracies::of(&squbed_store::read_accuracy(out)?)?;
+        let baselines = results::read_parts(&out.join(results::BASELINES))?;
+        let named = uncertainty.iter().map(|(name, (_, rows))| (name.as_str(), rows.as_slice()));
+        let unchecked = check_pairs(out, named, &baselines, &accuracies)?;
         Ok(Self {
             experiment: Experiment::read_recorded(out)?,
             tasks,
             truth: results::read_truth(out)?.unwrap_or_default(),
-            accuracies: Accuracies::of(&squbed_store::read_accuracy(out)?)?,
+            accuracies,
             metrics: MetricsFile::read(out)?,
             subset_curves: read_rows(&out.join(results::CURVES))?,
             risk_coverage: read_rows(&out.join(results::RISK_COVERAGE))?,
             uncertainty,
-            baselines: results::read_parts(&out.join(results::BASELINES))?,
+            baselines,
+            unchecked,
             calibration: file.calibration,
             floors: file.floors,
             record: results::read_record(out)?.unwrap_or_else(|| RunRecord::new("")),
@@ -293,7 +302,10 @@ impl Folder {
         // The default preset leads; where it is not there, the first of the others does.
         let others = || self.calibration.presets.values().flatten().next();
         let default = self.calibration.preset(Preset::Default.name()).or_else(others);
-        let mut evidence = Vec::new();
+        // Before any figure: how many tasks it is of.
+        let left_out = self.calibration.claim.left_out();
+        let mut evidence: Vec<String> =
+            left_out.into_iter().map(|(sentence, _)| format!("{sentence}.")).collect();
         if let Some(truth) = default.and_then(|c| c.truth.as_ref()) {
             evidence
                 .push(format!("Estimated with true aleatoric uncertainty: {}.", tau_text(&truth.aleatoric)));
@@ -375,7 +387,15 @@ impl Folder {
     }
 
     fn warnings(&self) -> Vec<String> {
-        let mut warnings = Vec::new();
+        let capital = |sentence: &String| {
+            let (first, rest) = sentence.split_at(sentence.chars().next().map_or(0, char::len_utf8));
+            format!("{}{rest}.", first.to_uppercase())
+        };
+        let mut warnings: Vec<String> = self.unchecked.iter().map(capital).collect();
+        // The samples are the same, whatever is estimated of them.
+        if let Some((_, rows)) = self.uncertainty.values().next() {
+            warnings.extend(sources::repeat_sentences(rows).iter().map(capital));
+        }
         for (name, why) in &self.calibration.not_computed {
             warnings.push(format!("Not computed: {name}: {why}."));
         }

@@ -9,6 +9,9 @@ use squbed::{
     results::CalibrationFile,
 };
 
+#[path = "calibrate/pairing.rs"]
+mod pairing;
+
 /// A task's row of `uncertainty.jsonl`.
 fn row(id: &str, aleatoric: f64, epistemic: f64) -> Value {
     let fit = |dim: usize, entropy: f64| {
@@ -350,7 +353,24 @@ fn ids_that_do_not_match_are_listed() {
         (&vec!["t2".to_owned()], &vec!["t2".to_owned()])
     );
     assert_eq!(unmatched.without_estimate, ["t6", "t7"]);
-    assert_eq!(test(&file, "total_sum", "all tasks").correlation.n, 5);
+    assert_eq!(test(&file, "total_sum", "5 of 8 tasks").correlation.n, 5);
+    assert_eq!(test(&file, "aleatoric", "5 of 8 tasks, epistemic").correlation.n, 5);
+    // Of the list, one task more has neither; its failure says why.
+    let task = |i: usize| json!({"id": format!("t{i}"), "prompt": "x", "ground_truth": "v.mp4"});
+    write_lines(&folder.path().join("tasks.jsonl"), &(0..9).map(task).collect::<Vec<_>>());
+    let failure = json!({"step": "estimate", "item": "t8", "error": "too few videos", "hint": ""});
+    write_lines(&folder.path().join("failures.jsonl"), &[failure]);
+    let file = folder.calibrate(&quick()).unwrap();
+    assert_eq!(test(&file, "total_sum", "5 of 9 tasks").correlation.n, 5);
+    let [(said, as_meant)] = file.claim.left_out().try_into().unwrap();
+    assert!(!as_meant);
+    assert_eq!(
+        said,
+        "5 of 9 tasks take part in the correlations with ssim; 4 left out: t2 (its accuracy is no number); t6, t7 (no \
+         estimate); t8 (no estimate: too few videos; no accuracy)"
+    );
+    assert_eq!(folder.written()["participation"]["ssim"]["taking_part"], 5);
+    fs::remove_file(folder.path().join("tasks.jsonl")).unwrap();
     // No accuracy at all: what does not need one stands.
     fs::write(folder.path().join("accuracy.jsonl"), "").unwrap();
     let file = folder.calibrate(&quick()).unwrap();

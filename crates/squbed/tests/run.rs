@@ -128,6 +128,8 @@ fn a_run_reuses_what_is_finished_and_survives_a_broken_video() {
         assert!(row["hint"].as_str().is_some_and(|hint| hint.len() > 20), "{row}");
     }
 
+    changed_videos_are_scored_anew(&broken, &experiment, &encoders);
+
     // Another title, device or bootstrap is the same experiment.
     let renamed = Experiment {
         title: "A small world, again".to_owned(),
@@ -146,6 +148,33 @@ fn a_run_reuses_what_is_finished_and_survives_a_broken_video() {
     assert!(error.to_string().contains("seed was 1 and is 2 now"), "{error}");
 
     few_tasks_finish(folder.path(), &experiment, &encoders);
+}
+
+/// Other videos in the same places: uncertainties and accuracies are of these, none of the earlier ones.
+fn changed_videos_are_scored_anew(video: &Path, experiment: &Experiment, encoders: &Encoders) {
+    let out = &experiment.out;
+    let kept = fs::read(video).unwrap();
+    fs::copy(video.with_file_name("gen_video_1.mp4"), video).unwrap();
+    let before = squbed::store::read_accuracy(out).unwrap();
+    let mut outcome = run(experiment, encoders, "test", &Silent).unwrap();
+    let scores = squbed::store::read_accuracy(out).unwrap();
+    let rows = squbed::results::read_uncertainty(out, "default").unwrap().unwrap();
+    assert_eq!((rows.len(), scores.len()), (4, 3 * 4));
+    for score in &scores {
+        let row = rows.iter().find(|row| row.id == score.id).unwrap();
+        assert!(score.videos_digest.is_some() && row.videos_digest == score.videos_digest, "{score:?}");
+        let changed = !before.contains(score);
+        assert_eq!(changed, video.starts_with(out.join("videos").join(&score.id)), "{score:?}");
+    }
+    // The two videos of that latent prompt are one, which is told.
+    let page = fs::read_to_string(squbed::run::report(&mut outcome, &Silent).unwrap()).unwrap();
+    assert!(
+        page.contains("1 task(s) have the same video more than once")
+            && page.contains("latent prompt 1: gen_video_0.mp4 and gen_video_1.mp4"),
+        "the report says nothing of equal videos"
+    );
+    fs::write(video, kept).unwrap();
+    run(experiment, encoders, "test", &Silent).unwrap();
 }
 
 /// Runs on the first tasks of the world alone: what can be computed is, and the rest says why not.
@@ -204,4 +233,16 @@ fn without_truth_finishes(folder: &Path, tasks: &[Task], world: &Experiment, enc
     assert_eq!(why("generate videos").as_deref(), Some("every latent prompt has videos"));
     assert_eq!(why("compare videos").as_deref(), Some("no task has a ground truth"));
     assert_eq!((why("calibrate"), step(&outcome, "report")), (None, (0, 1)));
+    // Accuracies of earlier videos are none of these: nothing is paired with them.
+    let stale = squbed::core::AccuracyScore {
+        id: tasks[0].id.clone(),
+        metric: "ssim".to_owned(),
+        value: 0.5,
+        videos: 4,
+        videos_digest: Some("earlier".to_owned()),
+    };
+    squbed::store::write_accuracy(&bare.out, &[stale]).unwrap();
+    let outcome = run(&bare, encoders, "test", &Silent).unwrap();
+    assert!(outcome.calibration.claim.metrics.is_empty());
+    assert_eq!(squbed::store::read_accuracy(&bare.out).unwrap(), []);
 }

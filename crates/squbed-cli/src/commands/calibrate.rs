@@ -102,10 +102,12 @@ impl Calibrate {
             permutations: self.permutations,
             target: self.target_accuracy.map(|accuracy| Target { accuracy, alpha: self.alpha }),
         };
+        results::check_folder(&self.results)?;
         let bars = Bars::new(common.quiet);
         let file = calibrate_folder(&self.results, &options, &bars)?;
         super::record_step(&self.results, "calibrate", &bars)?;
-        tell_unmatched(&file, &bars);
+        tell_left_out(&file, &bars);
+        tell_unknown(&file, &bars);
         bars.note(&format!("subsets: {}", file.claim.subset_rule));
         let mut rows = Vec::new();
         for (name, calibration) in file.presets.iter().filter_map(|(name, c)| Some((name, c.as_ref()?))) {
@@ -211,25 +213,21 @@ fn with_accuracy<'a>(estimate: &'a str, c: &'a Calibration) -> Vec<CorrelationRo
     named.into_iter().filter_map(|(what, c)| Some(row(estimate, what, c.as_ref()?))).collect()
 }
 
-/// Says which ids do not match, a few of them by name; `calibration.json` has all.
-fn tell_unmatched(file: &CalibrationFile, bars: &Bars) {
+/// Says how many tasks take part where not all do, who is left out and why; `calibration.json` has all of them.
+pub(crate) fn tell_left_out(file: &CalibrationFile, bars: &Bars) {
+    for (sentence, as_meant) in file.claim.left_out() {
+        if as_meant { bars.note(&sentence) } else { bars.warn(&sentence) }
+    }
+}
+
+/// Says what is asked of tasks that are not here, a few of them by name.
+fn tell_unknown(file: &CalibrationFile, bars: &Bars) {
     let list = |ids: &[String]| {
         let more = if ids.len() > NAMED { ", …" } else { "" };
         format!("{}{more}", ids[..ids.len().min(NAMED)].join(", "))
     };
     if file.claim.metrics.is_empty() {
         bars.warn("no task has an accuracy; `squbed score` compares videos with their ground truths");
-    }
-    for (metric, ids) in &file.claim.unmatched {
-        for (ids, what) in [
-            (&ids.without_accuracy, "have no accuracy"),
-            (&ids.undefined, "have an accuracy that is no number"),
-            (&ids.without_estimate, "have an accuracy and no estimate"),
-        ] {
-            if !ids.is_empty() {
-                bars.warn(&format!("{metric}: {} task(s) {what}: {}", ids.len(), list(ids)));
-            }
-        }
     }
     if let Some(ranking) = file.claim.human_ranking.as_ref().filter(|r| !r.unknown_ids.is_empty()) {
         let ids = &ranking.unknown_ids;
@@ -271,6 +269,7 @@ pub(crate) fn tell_not_computed(file: &CalibrationFile, bars: &Bars) {
 
 impl Report {
     pub(crate) fn run(self, common: &Common) -> anyhow::Result<Done> {
+        results::check_folder(&self.results)?;
         let bars = Bars::new(common.quiet);
         if self.results.join(results::CALIBRATION).is_file() {
             results::record_command(&self.results, "report", &super::command_line())?;

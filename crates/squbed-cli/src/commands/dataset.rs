@@ -9,7 +9,7 @@ use squbed::{
     generate::chat::ChatModel,
     models::ModelStore,
     progress::Progress,
-    results::{self, carry_truth, folder_of, write_json},
+    results::{self, carry_truth, check_file, check_folder, folder_of, write_json},
     store::{read_tasks, write_json_lines, write_tasks},
 };
 
@@ -158,6 +158,7 @@ impl Dataset {
 
 impl Import {
     fn run(self, common: &Common) -> anyhow::Result<Done> {
+        check_file(&self.out)?;
         let form = match self.form {
             Some(form) => form,
             None => DatasetForm::of(&self.source).map_err(squbed::Error::from)?,
@@ -229,6 +230,7 @@ impl Export {
         let folder = std::path::absolute(folder_of(&self.tasks))?;
         let named = folder.file_name().map(|name| name.to_string_lossy().into_owned());
         let name = self.name.clone().or(named).ok_or_else(|| anyhow!("name the data set with --name"))?;
+        check_folder(&self.out)?;
         let options = ExportOptions {
             form: match self.form {
                 Form::Webdataset => ExportForm::WebDataset,
@@ -248,6 +250,7 @@ impl Export {
 
 impl Classify {
     fn run(self, common: &Common) -> anyhow::Result<Done> {
+        check_file(&self.out)?;
         let mut tasks = read_tasks(&self.tasks).map_err(squbed::Error::from)?;
         let categories = match &self.categories {
             Some(path) => dataset::read_categories(path)?,
@@ -293,6 +296,7 @@ impl Classify {
 
 impl Sample {
     fn run(self, common: &Common) -> anyhow::Result<Done> {
+        check_file(&self.out)?;
         let tasks = read_tasks(&self.tasks).map_err(squbed::Error::from)?;
         let sampled = dataset::sample(&tasks, self.per_category, self.seed)?;
         write_tasks(&self.out, &sampled.tasks).map_err(squbed::Error::from)?;

@@ -55,6 +55,7 @@ struct FloorRow {
 
 impl Demo {
     pub(crate) fn run(self, common: &Common) -> anyhow::Result<Done> {
+        squbed::results::check_folder(&self.out)?;
         let bars = Bars::new(common.quiet);
         let seeds = if self.all_seeds { demo::SEEDS.to_vec() } else { vec![self.seed] };
         let demo = demo::Demo {

@@ -13,6 +13,7 @@ use squbed::{
     method::{self, MethodOptions, Preset, Projection},
     models::ModelStore,
     results::{self, MethodInForce},
+    sources,
     vmf::Estimator,
 };
 
@@ -35,6 +36,14 @@ pub(super) struct Embedded {
     /// Folder of the results.
     #[arg(long)]
     pub(super) out: PathBuf,
+}
+
+impl Embedded {
+    /// Refuses places that cannot be written before the work whose results go there.
+    pub(super) fn check_places(&self) -> squbed::Result<()> {
+        results::check_folder(&self.out)?;
+        results::check_folder(&self.cache)
+    }
 }
 
 #[derive(Args)]
@@ -114,6 +123,7 @@ fn flags(task: &TaskUncertainty) -> Vec<String> {
 impl Estimate {
     pub(crate) fn run(self, common: &Common) -> anyhow::Result<Done> {
         let input = &self.embedded;
+        input.check_places()?;
         let mut options = MethodOptions::from(self.preset);
         if let Some(estimator) = self.estimator {
             options.estimator = estimator;
@@ -158,6 +168,8 @@ impl Estimate {
             let estimator = options.estimator;
             interval::bootstrap(&mut estimate, &embedded, estimator, resamples, self.seed, &device)?;
         }
+        sources::record(&mut estimate.tasks, &tasks, &videos);
+        sources::tell_repeats(&estimate.tasks, &bars);
         let in_force = MethodInForce {
             preset: self.preset,
             options,

@@ -10,7 +10,7 @@ use squbed::{
         http::{HttpOptions, Service},
         video::{CommandModel, CommandOptions, ProduceOptions, VideoServer, VideoServerOptions},
     },
-    results::{carry_truth, folder_of},
+    results::{carry_truth, check_file, check_folder, folder_of},
     sim::{World, WorldSpec},
     steps::{self, Generated},
     store::{read_tasks, write_tasks},
@@ -109,6 +109,8 @@ pub(super) fn at_least_two(name: &str, value: usize) -> anyhow::Result<()> {
 impl Generate {
     pub(crate) fn run(self, common: &Common) -> anyhow::Result<Done> {
         at_least_two("-m", self.m)?;
+        check_file(&self.out)?;
+        check_folder(&self.folder())?;
         let mut tasks = read_tasks(&self.tasks).map_err(squbed::Error::from)?;
         if let Some(task) = tasks.iter().find(|t| t.latents.is_empty()) {
             bail!("task `{}` has no latent prompts; run `squbed refine` first", task.id);
@@ -124,8 +126,13 @@ impl Generate {
         super::record_failures(folder, &["generate"], &[], &made.failures, &bars)
     }
 
+    /// Where the videos go.
+    fn folder(&self) -> PathBuf {
+        self.videos.clone().unwrap_or_else(|| folder_of(&self.out).join("videos"))
+    }
+
     fn make(&self, tasks: &mut [Task], bars: &Bars) -> anyhow::Result<Generated> {
-        let folder = self.videos.clone().unwrap_or_else(|| folder_of(&self.out).join("videos"));
+        let folder = self.folder();
         let model: Box<dyn VideoGenerator> = match self.generator {
             Kind::ClosedWorld => {
                 let kind = self.world.parse().map_err(squbed::Error::from)?;

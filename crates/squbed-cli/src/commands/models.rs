@@ -153,6 +153,7 @@ impl Bundle {
 
 impl Convert {
     fn run(self, common: &Common) -> anyhow::Result<Done> {
+        squbed::results::check_file(&self.output)?;
         if self.output.exists() && !self.force {
             bail!("{} exists; name another file, or give --force", self.output.display());
         }

@@ -13,7 +13,7 @@ use squbed::{
         refine::{ChatRefiner, Instruction, PromptFile, RefineOptions},
     },
     models::{ModelStore, llm::TokenSampling},
-    results::{carry_truth, folder_of, write_json},
+    results::{carry_truth, check_file, folder_of, write_json},
     sim::GrammarRefiner,
     steps,
     store::{read_tasks, write_json_lines, write_tasks},
@@ -203,6 +203,7 @@ impl Refine {
             bail!("name the tasks and --out")
         };
         at_least_two("-n", self.n)?;
+        check_file(out)?;
         let mut tasks = read_tasks(tasks_path).map_err(squbed::Error::from)?;
         let bars = Bars::new(common.quiet);
         let (refiner, mut record) = self.refiner.open(common, &bars)?;

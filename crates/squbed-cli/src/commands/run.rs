@@ -7,6 +7,7 @@ use squbed::{
     experiment::Experiment,
     models::ModelStore,
     progress::Progress,
+    results,
     run::{self, Encoders, Outcome, StepRecord},
 };
 
@@ -42,6 +43,8 @@ impl Run {
                 experiment.out.display()
             );
         }
+        results::check_folder(&experiment.out)?;
+        results::check_folder(&experiment.cache())?;
         let bars = Bars::new(common.quiet);
         let encoders = Encoders::load(&experiment, ModelStore::new(None)?)?;
         let mut outcome = run::run(&experiment, &encoders, &super::command_line(), &bars)?;
@@ -67,5 +70,6 @@ pub(crate) fn tell(outcome: &Outcome, bars: &Bars) {
             outcome.out.join(squbed::results::FAILURES).display()
         ));
     }
+    super::calibrate::tell_left_out(&outcome.calibration, bars);
     super::calibrate::tell_not_computed(&outcome.calibration, bars);
 }

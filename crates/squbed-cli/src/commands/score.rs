@@ -46,6 +46,7 @@ impl Score {
             return pair.run(common);
         }
         let Some(input) = &self.embedded else { bail!("give task manifest, --cache and --out") };
+        input.check_places()?;
         let bars = Bars::new(common.quiet);
         let tasks = squbed::store::read_tasks(&input.tasks).map_err(squbed::Error::from)?;
         let all = tasks.clone();

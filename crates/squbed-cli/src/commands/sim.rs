@@ -38,6 +38,7 @@ pub(crate) struct WorldArgs {
 impl Sim {
     pub(crate) fn run(self, common: &Common) -> anyhow::Result<Done> {
         let Self::World(w) = self;
+        squbed::results::check_folder(&w.out)?;
         let spec = WorldSpec {
             kind: w.world.parse().map_err(squbed::Error::from)?,
             tasks: w.tasks,

@@ -85,18 +85,26 @@ impl Place {
             .unwrap();
     }
 
-    /// `squbed embed image` in the folder with the small model.
+    /// `squbed embed` in the folder with the small model.
+    fn command(&self, kind: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_squbed"));
+        command
+            .args(["embed", kind, "--model", "tiny"])
+            .args(arguments)
+            .env("SQUBED_HOME", self.path("home"))
+            .env("SQUBED_MODELS", self.path("manifests"))
+            .current_dir(self.folder.path());
+        command
+    }
+
+    /// `squbed embed image`.
     fn embed(&self, arguments: &[&str], stdin: &[u8]) -> Output {
         self.embed_kind("image", arguments, stdin)
     }
 
     fn embed_kind(&self, kind: &str, arguments: &[&str], stdin: &[u8]) -> Output {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_squbed"))
-            .args(["embed", kind, "--model", "tiny"])
-            .args(arguments)
-            .env("SQUBED_HOME", self.path("home"))
-            .env("SQUBED_MODELS", self.path("manifests"))
-            .current_dir(self.folder.path())
+        let mut child = self
+            .command(kind, arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -333,6 +341,105 @@ fn a_cache_keeps_what_is_embedded_and_takes_what_is_new() {
     place.picture("pictures/p9.png", 250);
     let changed = place.lines(&inputs, b"", false);
     assert!(changed[0].1 != first[0].1 && changed[1..] == more[1..]);
+}
+
+/// A video of one frame, unlike all others.
+fn clip(place: &Place, i: usize) {
+    let path = place.path(&format!("clips/{i}/0.png"));
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let pixel =
+        |x: u32, y: u32| image::Rgb([(i % 256) as u8, (x * 6) as u8, (y * 5 + (i / 256) as u32) as u8]);
+    image::RgbImage::from_fn(40, 32, pixel).save(path).unwrap();
+}
+
+/// What a cache holds by the folders of its encoders: each part, and its bytes.
+fn parts(cache: &Path) -> Vec<Vec<(PathBuf, Vec<u8>)>> {
+    let entries = |folder: &Path| -> Vec<PathBuf> {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).filter(|path| path.is_dir() || is_part(path)).collect()
+    };
+    let of = |folder: &PathBuf| -> Vec<(PathBuf, Vec<u8>)> {
+        entries(folder).into_iter().map(|part| (part.clone(), fs::read(part).unwrap())).collect()
+    };
+    entries(cache).iter().map(of).filter(|parts| !parts.is_empty()).collect()
+}
+
+fn is_part(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("part-"))
+}
+
+/// Files that a process left under temporary names.
+fn leftovers(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let of = |path: PathBuf| match path.is_dir() {
+        true => leftovers(&path),
+        false if path.extension().is_some_and(|ending| ending == "tmp") => vec![path],
+        false => Vec::new(),
+    };
+    entries.flat_map(of).collect()
+}
+
+/// Killed between the cache's first part and its last: what is written by then is kept and not done again, and the next
+/// call ends with the embeddings of one that nobody killed.
+#[test]
+fn videos_killed_with_a_cache_filled_in_part_go_on_to_the_same_embeddings() {
+    const CLIPS: usize = 700;
+    let place = Place::new();
+    (0..CLIPS).for_each(|i| clip(&place, i));
+    let arguments = |cache: &'static str, out: &'static str| ["clips/*", "--cache", cache, "--out", out];
+    let run = |cache, out| {
+        let (code, _, message) = ended(place.command("video", &arguments(cache, out)).output().unwrap());
+        assert_eq!((code, message.as_str()), (0, ""));
+        fs::read(place.path(out)).unwrap()
+    };
+    let whole = run("whole", "whole.npy");
+    // Right after the first part of the embeddings, and once that of their colour histograms is there as well.
+    for (encoders, cache, out) in [(1, "early", "early.npy"), (2, "late", "late.npy")] {
+        let mut child = place
+            .command("video", &arguments(cache, out))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        while parts(&place.path(cache)).len() < encoders {
+            assert!(child.try_wait().unwrap().is_none(), "it ended before it could be killed");
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!place.path(out).exists(), "it was killed after its end");
+        let before = parts(&place.path(cache)).concat();
+        assert_eq!(run(cache, out), whole, "{cache}");
+        let after = parts(&place.path(cache)).concat();
+        assert!(before.iter().all(|part| after.contains(part)), "{cache}: a part was changed");
+        assert_eq!(leftovers(place.folder.path()), [PathBuf::new(); 0]);
+        // A third call has nothing left to do.
+        assert_eq!(run(cache, out), whole);
+        assert_eq!(parts(&place.path(cache)).concat().len(), after.len());
+    }
+    rows_are_there_once(&place, CLIPS);
+}
+
+/// Of the cache whose writer was killed between parts, each clip has one row of each encoder.
+fn rows_are_there_once(place: &Place, clips: usize) {
+    use squbed::{
+        models::ModelStore,
+        store::EmbeddingCache,
+        tensor::{DType, Device},
+    };
+    let store = ModelStore::with_manifests(place.path("home"), &[place.path("manifests")]).unwrap();
+    let encoder = store.video_encoder("tiny", &Device::Cpu, DType::F32).unwrap();
+    let cache = EmbeddingCache::open(&place.path("late"), encoder.identity()).unwrap();
+    assert_eq!(cache.len(), clips);
+    let single = |part: PathBuf| {
+        let home = tempfile::tempdir().unwrap();
+        let alone = home.path().join(cache.folder().file_name().unwrap());
+        fs::create_dir(&alone).unwrap();
+        fs::copy(&part, alone.join(part.file_name().unwrap())).unwrap();
+        EmbeddingCache::open(home.path(), encoder.identity()).unwrap().len()
+    };
+    let entries = fs::read_dir(cache.folder()).unwrap().map(|entry| entry.unwrap().path());
+    assert_eq!(entries.filter(|path| is_part(path)).map(single).sum::<usize>(), clips);
 }
 
 #[test]

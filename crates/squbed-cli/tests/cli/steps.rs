@@ -90,13 +90,38 @@ fn an_estimate_leaves_ground_truths_alone_and_tells_of_flags() {
     assert!(code == 1 && data.is_empty() && message.contains("no metric could be run: cosine"), "{message}");
 
     // Two equal videos are a point mass, which the table says.
-    let first = world.task["latents"][0]["videos"][0].clone();
-    world.task["latents"][0]["videos"][1] = first;
-    let (code, table, _) = world.run("estimate", "twice", &[]);
+    let first = world.path("world").join(world.task["latents"][0]["videos"][0].as_str().unwrap());
+    fs::copy(first, world.path("world/copy.mp4")).unwrap();
+    world.task["latents"][0]["videos"][1] = json!("copy.mp4");
+    let (code, table, message) = world.run("estimate", "twice", &[]);
+    let id = world.task["id"].as_str().unwrap().to_owned();
+    let same = format!("task {id}, latent prompt 0: gen_video_0.mp4 and copy.mp4");
+    assert!(
+        message.starts_with("warning: 1 task(s) have the same video") && message.contains(&same),
+        "{message}"
+    );
     assert!(code == 0 && table.contains("flags") && table.contains("videos point_mass in 1 of 2"), "{table}");
     let (_, data, _) = world.run("estimate", "twice", &["--format", "json"]);
     let rows: Value = serde_json::from_str(&data).unwrap();
     assert_eq!(rows[0]["flags"], json!(["videos point_mass in 1 of 2"]));
+
+    // So is the same latent prompt twice.
+    world.task["latents"][1]["prompt"] = world.task["latents"][0]["prompt"].clone();
+    let (code, table, message) = world.run("estimate", "twice", &[]);
+    assert!(code == 0 && table.contains("prompts point_mass"), "{table}");
+    let same = format!("task {id}, latent prompts 0 and 1: “");
+    assert!(
+        message.contains("the same latent prompt more than once") && message.contains(&same),
+        "{message}"
+    );
+    let rows = fs::read_to_string(world.path("twice/default/uncertainty.jsonl")).unwrap();
+    assert!(rows.contains(r#""repeats":[{"what":"prompt","latents":[0,1]"#), "{rows}");
+    // The same file twice is a mistake of the list.
+    world.task["latents"][0]["videos"][0] = json!("copy.mp4");
+    let (code, _, message) = world.run("estimate", "twice", &[]);
+    assert!(code == 1 && message.contains("line 1") && message.contains("copy.mp4` twice"), "{message}");
+    world.task["latents"][0]["videos"].as_array_mut().unwrap()[0] = json!("./copy2.mp4");
+    fs::copy(world.path("world/copy.mp4"), world.path("world/copy2.mp4")).unwrap();
 
     // An estimate by another encoder is not overwritten.
     let record = world.path("twice/default/method.json");
@@ -106,6 +131,46 @@ fn an_estimate_leaves_ground_truths_alone_and_tells_of_flags() {
     assert!(code == 1 && message.contains("and another, not by"), "{message}");
     assert!(message.contains("choose another `--out`"), "{message}");
     assert_eq!(fs::read_to_string(&record).unwrap(), other);
+}
+
+/// Clips made again under their old names: an estimate of the new ones and accuracies of the old ones are no pair.
+#[test]
+fn accuracies_of_clips_that_changed_are_not_paired_with_new_estimates() {
+    let world = World::new();
+    let results = world.path("results");
+    let calibrate = || ended(squbed(&["calibrate", text(&results), "--resamples", "200"]));
+    assert_eq!(world.run("estimate", "results", &[]).0, 0);
+    assert_eq!(world.run("score", "results", &["--metric", "psnr"]).0, 0);
+    let (code, _, message) = calibrate();
+    assert!(code == 0 && !message.contains("same videos"), "{message}");
+
+    let place = |path: &Value| world.path("world").join(path.as_str().unwrap());
+    let video = place(&world.task["latents"][0]["videos"][0]);
+    fs::copy(place(&world.task["ground_truth"]), &video).unwrap();
+    assert_eq!(world.run("estimate", "results", &[]).0, 0);
+    let (code, data, message) = calibrate();
+    let id = world.task["id"].as_str().unwrap();
+    let told = format!(
+        "error: the estimate `default` and the accuracy `psnr` are of different videos of 1 task(s): {id}\n"
+    );
+    assert_eq!((code, data.as_str()), (1, ""), "{message}");
+    assert!(message.starts_with(&told) && message.contains(": `squbed score "), "{message}");
+    assert!(!results.join("calibration.json").exists());
+    let (code, _, message) = ended(squbed(&["report", text(&results)]));
+    assert!(code == 1 && message.contains("`squbed calibrate`"), "{message}");
+    // The command that is named mends it.
+    assert_eq!(world.run("score", "results", &["--metric", "psnr"]).0, 0);
+    assert_eq!(calibrate().0, 0);
+
+    // The other way about, the estimate is the older one; and a report does not take such a folder either.
+    fs::copy(place(&world.task["latents"][1]["videos"][0]), &video).unwrap();
+    let calibration = fs::read(results.join("calibration.json")).unwrap();
+    assert_eq!(world.run("score", "results", &["--metric", "psnr"]).0, 0);
+    let (code, _, message) = calibrate();
+    assert!(code == 1 && message.contains(": `squbed estimate "), "{message}");
+    fs::write(results.join("calibration.json"), calibration).unwrap();
+    let (code, _, message) = ended(squbed(&["report", text(&results)]));
+    assert!(code == 1 && message.contains("are of different videos of 1 task(s)"), "{message}");
 }
 
 #[test]

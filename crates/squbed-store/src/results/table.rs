@@ -9,7 +9,7 @@ use parquet::{
     basic::{Compression, ZstdLevel},
     file::{metadata::KeyValue, properties::WriterProperties},
 };
-use squbed_core::{Flag, GroupFit, Interval, Intervals, TaskUncertainty};
+use squbed_core::{Flag, GroupFit, Interval, Intervals, Repeat, TaskUncertainty};
 
 use crate::{
     atomic::write_atomic_with,
@@ -114,6 +114,12 @@ fn to_batch(rows: &[TaskUncertainty]) -> Result<RecordBatch, ArrowError> {
     let videos = fits(rows.iter().flat_map(|row| &row.videos))?;
     let videos = columns::lists_of(rows.iter().map(|row| row.videos.len()), Arc::new(videos))?;
     columns.push((Field::new("videos", videos.data_type().clone(), false), Arc::new(videos)));
+    let digests: StringArray = rows.iter().map(|row| row.videos_digest.as_ref()).collect();
+    columns.push((Field::new("videos_digest", DataType::Utf8, true), Arc::new(digests)));
+    let repeats =
+        StringArray::from_iter_values(rows.iter().flat_map(|row| &row.repeats).map(Repeat::to_string));
+    let repeats = columns::lists_of(rows.iter().map(|row| row.repeats.len()), Arc::new(repeats))?;
+    columns.push((Field::new("repeats", repeats.data_type().clone(), false), Arc::new(repeats)));
     let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = columns.into_iter().unzip();
     RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
 }

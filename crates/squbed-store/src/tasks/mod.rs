@@ -44,7 +44,8 @@ const LIST: &str = "tasks.jsonl";
 ///
 /// # Errors
 ///
-/// No task, an id given twice, an empty id or prompt, an unknown field, a wrong type: each with file and row.
+/// No task, an id given twice, an id that is empty or cannot name a file, an empty prompt or path, a video twice in one
+/// latent prompt, an unknown field, a wrong type: each with file and row.
 pub fn read_tasks(path: &Path) -> Result<Vec<Task>> {
     let metadata = fs::metadata(path).map_err(Error::io("read", path))?;
     let listed = path.join(LIST);
@@ -58,6 +59,8 @@ pub fn read_tasks(path: &Path) -> Result<Vec<Task>> {
         folder::read(path)?
     } else {
         let rows = if parquet::is_parquet(path)? { parquet::read(path)? } else { read_lines(path)? };
+        // An empty path would become the folder of the list, which is a video where pictures lie in it.
+        each(&rows)?;
         let base = Base::new(squbed_files::folder_of(path));
         rows.into_iter().map(|(place, task)| (place, map_paths(task, |p| base.resolve(&p)))).collect()
     };
@@ -104,14 +107,22 @@ fn map_paths(task: Task, mut map: impl FnMut(PathBuf) -> PathBuf) -> Task {
     Task { ground_truth, latents, ..task }
 }
 
+/// Checks each task by itself.
+fn each(tasks: &[(Place, Task)]) -> Result<()> {
+    let check = |(place, task): &(Place, Task)| {
+        task.check().map_err(|source| Error::Task { place: place.clone(), source })
+    };
+    tasks.iter().try_for_each(check)
+}
+
 /// Checks each task by itself and that ids differ.
 fn check(path: &Path, tasks: Vec<(Place, Task)>) -> Result<Vec<Task>> {
     if tasks.is_empty() {
         return Err(Error::NoTasks { path: path.to_owned() });
     }
+    each(&tasks)?;
     let mut first: HashMap<&str, &Place> = HashMap::new();
     for (place, task) in &tasks {
-        task.check().map_err(|source| Error::Task { place: place.clone(), source })?;
         if let Some(first) = first.insert(&task.id, place) {
             let (first, second) = (first.clone(), place.clone());
             return Err(Error::DuplicateId { id: task.id.clone(), first, second });

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use arrow_array::{cast::AsArray, types::Float64Type};
+use arrow_array::{Array, cast::AsArray, types::Float64Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use squbed_core::{AccuracyScore, Flag, GroupFit, Interval, Intervals, TaskUncertainty};
+use squbed_core::{AccuracyScore, Flag, GroupFit, Interval, Intervals, Repeat, TaskUncertainty};
 use squbed_store::{
     TruthRow, read_accuracy, read_method, read_truth, read_uncertainty, write_accuracy, write_truth,
     write_uncertainty,
@@ -55,6 +55,11 @@ pub(crate) fn rows() -> Vec<TaskUncertainty> {
             mutual_information: interval(7.0),
             epistemic_error_of_videos: 0.5,
         }),
+        videos_digest: Some("0a1b".into()),
+        repeats: vec![
+            Repeat::Prompt { latents: vec![0, 2], text: "a cat".into() },
+            Repeat::Video { latent: 1, videos: vec!["a.mp4".into(), "b.mp4".into()] },
+        ],
     };
     vec![
         row(
@@ -84,13 +89,14 @@ fn uncertainties_survive_with_full_precision() {
 fn older_rows_are_read() {
     let home = tempfile::tempdir().unwrap();
     let mut row = serde_json::to_value(&rows()[0]).unwrap();
-    for key in ["pooled", "mutual_information", "interval"] {
+    for key in ["pooled", "mutual_information", "interval", "videos_digest", "repeats"] {
         row.as_object_mut().unwrap().remove(key).unwrap();
     }
     row["prompts"].as_object_mut().unwrap().remove("rayleigh_p").unwrap();
     fs::write(home.path().join("uncertainty.jsonl"), format!("{row}\n")).unwrap();
     let read = read_uncertainty(home.path()).unwrap().remove(0);
     assert!(read.pooled.is_none() && read.interval.is_none() && read.mutual_information.is_nan());
+    assert!(read.videos_digest.is_none() && read.repeats.is_empty());
     assert!(read.prompts.rayleigh_p.is_nan() && read.videos == rows()[0].videos);
 }
 
@@ -111,8 +117,15 @@ fn accuracies_and_truths_survive() {
             metric: "i3d_cosine".into(),
             value: 0.123_456_789_012_345_68,
             videos: 16,
+            videos_digest: Some("0a1b".into()),
         },
-        AccuracyScore { id: "b".into(), metric: "psnr".into(), value: f64::INFINITY, videos: 2 },
+        AccuracyScore {
+            id: "b".into(),
+            metric: "psnr".into(),
+            value: f64::INFINITY,
+            videos: 2,
+            videos_digest: None,
+        },
     ];
     write_accuracy(home.path(), &scores).unwrap();
     assert_eq!(read_accuracy(home.path()).unwrap(), scores);
@@ -121,7 +134,9 @@ fn accuracies_and_truths_survive() {
     let mut reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
     let table = reader.next().unwrap().unwrap();
     let names: Vec<String> = table.schema().fields().iter().map(|field| field.name().clone()).collect();
-    assert_eq!(names, ["id", "metric", "value", "videos"]);
+    assert_eq!(names, ["id", "metric", "value", "videos", "videos_digest"]);
+    let digests = table["videos_digest"].as_string::<i32>();
+    assert!(digests.value(0) == "0a1b" && digests.is_null(1));
     let values = table["value"].as_primitive::<Float64Type>();
     assert_eq!(values.values(), &[0.123_456_789_012_345_68, f64::INFINITY]);
     assert_eq!(table["metric"].as_string::<i32>().value(1), "psnr");

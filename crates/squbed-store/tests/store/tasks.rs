@@ -107,6 +107,29 @@ fn tasks_that_cannot_be_used_are_refused_with_their_line() {
             "`tasks.jsonl`, line 1: not a usable task; correct it or take it out: task `a`: latent prompt 1 is empty",
         ),
         (
+            "\n{\"id\":\"a\\u001b[2J\\n\",\"prompt\":\"x\"}",
+            r#"`tasks.jsonl`, line 2: not a usable task; correct it or take it out: the task id "a\u{1b}[2J\n" has blanks at its ends or control characters, and ids become names of files and rows; write it without them"#,
+        ),
+        (
+            r#"{"id":" a","prompt":"x"}"#,
+            r#"`tasks.jsonl`, line 1: not a usable task; correct it or take it out: the task id " a" has blanks at its ends or control characters, and ids become names of files and rows; write it without them"#,
+        ),
+        (
+            r#"{"id":"a","prompt":"x","latents":[{"prompt":"y","videos":["v.mp4"]},{"prompt":"z","videos":["v.mp4",""]}]}"#,
+            "`tasks.jsonl`, line 1: not a usable task; correct it or take it out: task `a`: latents[1].videos[1] is an \
+             empty path; name the video's file, or leave the entry out",
+        ),
+        (
+            "{\"id\":\"a\",\"prompt\":\"x\"}\n{\"id\":\"b\",\"prompt\":\"x\",\"ground_truth\":\" \"}",
+            "`tasks.jsonl`, line 2: not a usable task; correct it or take it out: task `b`: ground_truth is an empty \
+             path; name the video's file, or leave the entry out",
+        ),
+        (
+            r#"{"id":"a","prompt":"x","latents":[{"prompt":"y","videos":["v.mp4","w.mp4","./v.mp4"]}]}"#,
+            "`tasks.jsonl`, line 1: not a usable task; correct it or take it out: task `a`: latents[0] has the video \
+             `v.mp4` twice, which would count as two; name each file once",
+        ),
+        (
             "{\"id\":\"a\",\"prompt\":\"x\"}\n\n{\"id\":\"a\",\"prompt\":\"y\"}",
             "task id `a` is given twice, in `tasks.jsonl`, line 1 and in `tasks.jsonl`, line 3; give each task its own",
         ),
@@ -118,6 +141,11 @@ fn tasks_that_cannot_be_used_are_refused_with_their_line() {
     ] {
         assert_eq!(refused(text), message);
     }
+    // A folder's name is its task's id.
+    let home = tempfile::tempdir().unwrap();
+    lay(home.path(), &[("a /prompt.txt", "x")]);
+    let error = told(&read_tasks(home.path()).unwrap_err(), home.path());
+    assert!(error.starts_with("`a `: not a usable task") && error.contains(r#""a ""#), "{error}");
     let error = read_tasks(Path::new("no/such/tasks.jsonl")).unwrap_err();
     assert_eq!(error.to_string(), "cannot read `no/such/tasks.jsonl`");
 }
@@ -331,7 +359,12 @@ proptest! {
         for (i, task) in tasks.iter_mut().enumerate() {
             task.id = format!("task {i}");
             task.ground_truth.iter_mut().for_each(place);
-            task.latents.iter_mut().flat_map(|z| &mut z.videos).for_each(place);
+            for z in &mut task.latents {
+                z.videos.iter_mut().for_each(place);
+                // A file stands once in a latent prompt.
+                z.videos.sort();
+                z.videos.dedup();
+            }
         }
         let path = home.join("out/tasks.jsonl");
         write_tasks(&path, &tasks).unwrap();

@@ -12,6 +12,8 @@ pub struct Accuracies {
     /// In the order of the file.
     metrics: Vec<String>,
     by_metric: BTreeMap<String, BTreeMap<String, f64>>,
+    /// The videos of each, where its row says it: by metric and task.
+    videos: BTreeMap<String, BTreeMap<String, String>>,
     /// Tasks whose value is no number, by metric.
     undefined: BTreeMap<String, Vec<String>>,
 }
@@ -25,9 +27,12 @@ impl Accuracies {
     /// Two rows of one task and one metric.
     pub fn of(rows: &[AccuracyScore]) -> Result<Self, CalibrateError> {
         let mut accuracies = Self::default();
-        for AccuracyScore { id, metric, value, .. } in rows {
+        for AccuracyScore { id, metric, value, videos_digest, .. } in rows {
             if !accuracies.by_metric.contains_key(metric) {
                 accuracies.metrics.push(metric.clone());
+            }
+            if let Some(digest) = videos_digest {
+                accuracies.videos.entry(metric.clone()).or_default().insert(id.clone(), digest.clone());
             }
             let of_metric = accuracies.by_metric.entry(metric.clone()).or_default();
             if of_metric.insert(id.clone(), *value).is_some() {
@@ -71,6 +76,16 @@ impl Accuracies {
         self.by_metric.get(metric)?.get(task).copied()
     }
 
+    /// The tasks that this metric has a value of.
+    pub fn tasks(&self, metric: &str) -> impl Iterator<Item = &str> {
+        self.by_metric.get(metric).into_iter().flat_map(|values| values.keys().map(String::as_str))
+    }
+
+    /// Which videos this metric of this task is of, see [`crate::sources::videos_digest`]; none where its row does not say.
+    pub fn videos_digest(&self, metric: &str, task: &str) -> Option<&str> {
+        self.videos.get(metric)?.get(task).map(String::as_str)
+    }
+
     /// Tasks whose value of this metric is no number.
     pub fn undefined(&self, metric: &str) -> &[String] {
         self.undefined.get(metric).map_or(&[], Vec::as_slice)
@@ -82,7 +97,7 @@ mod tests {
     use super::*;
 
     fn row(id: &str, metric: &str, value: f64) -> AccuracyScore {
-        AccuracyScore { id: id.to_owned(), metric: metric.to_owned(), value, videos: 4 }
+        AccuracyScore { id: id.to_owned(), metric: metric.to_owned(), value, videos: 4, videos_digest: None }
     }
 
     #[test]

@@ -98,6 +98,8 @@ pub(super) struct Scored<'a> {
     pub(super) metric: &'a str,
     pub(super) rows: Vec<&'a TaskUncertainty>,
     pub(super) accuracy: Vec<f64>,
+    /// Tasks there are, those without an estimate or this accuracy included.
+    pub(super) tasks: usize,
 }
 
 impl Settings {
@@ -136,16 +138,17 @@ impl Settings {
             ..named(figure, Some(scored.estimate), scored.metric, scored.metric, scope.to_owned())
         };
         let y = &scored.accuracy;
+        let all = scored.all();
         for (name, total) in totals(&scored.rows) {
             if let Ok(Total { values, .. }) = total {
-                tests.push(self.test(&values, y, names(4, &format!("total_{name}"), "all tasks"))?);
+                tests.push(self.test(&values, y, names(4, &format!("total_{name}"), &all))?);
             }
         }
         for (part, other, [x, by]) in scored.parts() {
             let subset = self.rule.choose(&by);
             let pick = |v: &[f64]| subset.iter().map(|&i| v[i]).collect::<Vec<f64>>();
             // A subset that is the whole is tested once: twice, Holm's correction would count one test as two.
-            let mut whole = "all tasks".to_owned();
+            let mut whole = all.clone();
             if subset.len() < x.len() {
                 let scope = format!("the {} tasks of lowest {other} uncertainty", subset.len());
                 tests.push(self.test(&pick(&x), &pick(y), names(5, part, &scope))?);
@@ -154,7 +157,7 @@ impl Settings {
             }
             tests.push(self.test(&x, y, names(5, part, &whole))?);
             let correlation = correlate_given(&x, y, &by, self.resampling)?;
-            let scope = format!("all tasks, {other} uncertainty held fixed");
+            let scope = format!("{all}, {other} uncertainty held fixed");
             let (p_less, p_greater) = one_sided_given(&x, y, &by)?;
             tests.push(Test { correlation, p_less, p_greater, ..names(5, part, &scope) });
         }
@@ -169,6 +172,14 @@ impl Scored<'_> {
             |f: fn(&TaskUncertainty) -> f64| -> Vec<f64> { self.rows.iter().map(|row| f(row)).collect() };
         let (a, e) = (column(|row| row.aleatoric), column(|row| row.epistemic));
         [("aleatoric", "epistemic", [a.clone(), e.clone()]), ("epistemic", "aleatoric", [e, a])]
+    }
+
+    /// The tasks that take part, in words.
+    fn all(&self) -> String {
+        match self.rows.len() {
+            n if n == self.tasks => "all tasks".to_owned(),
+            n => format!("{n} of {} tasks", self.tasks),
+        }
     }
 
     /// τ and p of both parts at every threshold of the other; none of fewer than two tasks.

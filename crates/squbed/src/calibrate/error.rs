@@ -47,6 +47,20 @@ pub enum CalibrateError {
         /// The options beside them.
         options: String,
     },
+    /// Uncertainties and accuracies of different videos of one task.
+    #[error(
+        "{estimate} and the accuracy `{metric}` are of different videos of {} task(s): {}", tasks.len(), tasks.join(", ")
+    )]
+    OtherVideos {
+        /// The estimate, the baseline or the variant, in words.
+        estimate: String,
+        /// The accuracy.
+        metric: String,
+        /// The tasks.
+        tasks: Vec<String>,
+        /// What to do.
+        mend: String,
+    },
     /// One task twice.
     #[error("estimate `{estimate}` has task `{task}` twice")]
     TaskTwice {
@@ -111,8 +125,9 @@ pub enum CalibrateError {
 
 impl CalibrateError {
     /// What the user can do about it, where the message does not say.
-    pub fn hint(&self) -> Option<&'static str> {
-        Some(match self {
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::OtherVideos { mend, .. } => mend,
             Self::Undefined { .. }
             | Self::Dimensions { .. }
             | Self::TaskTwice { .. }
@@ -126,6 +141,7 @@ impl CalibrateError {
             }
             Self::RankingMatches { .. } => "the ids must be those of tasks.jsonl",
             Self::Subset { .. } => return None,
-        })
+        };
+        Some(text.to_owned())
     }
 }

@@ -8,13 +8,15 @@ use std::{
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use squbed_core::TaskUncertainty;
+use squbed_core::{Task, TaskUncertainty};
 
 use super::{
     Accuracies, CalibrateError, Calibration, HumanRanking, Parts, Resampling, SubsetRule, Truth, calibrate,
     claim::{self, Scored, Settings, Test},
     confounders, correlate,
     decision::{self, MetricAnalysis, Target},
+    left_out::{Participation, all_tasks, participation},
+    pairing::check_pairs,
     ranking::RankingUsed,
 };
 use crate::{
@@ -62,6 +64,9 @@ pub struct Claim {
     /// Ids that do not match, by metric.
     #[serde(default)]
     pub unmatched: BTreeMap<String, Unmatched>,
+    /// Who takes part in the correlations with each accuracy, and who does not.
+    #[serde(default)]
+    pub participation: BTreeMap<String, Participation>,
     /// The human ranking of Figure 3, where one was given.
     #[serde(default)]
     pub human_ranking: Option<RankingUsed>,
@@ -83,13 +88,32 @@ pub struct Claim {
     pub by_metric: BTreeMap<String, BTreeMap<String, MetricAnalysis>>,
 }
 
+impl Claim {
+    /// Who is left out of the correlations, a sentence for all accuracies of which the same is true; and whether all
+    /// those are left out on purpose.
+    pub fn left_out(&self) -> Vec<(String, bool)> {
+        let mut groups: Vec<(&Participation, Vec<&str>)> = Vec::new();
+        for metric in &self.metrics {
+            let Some(of) = self.participation.get(metric) else { continue };
+            match groups.iter_mut().find(|(known, _)| *known == of) {
+                Some((_, metrics)) => metrics.push(metric),
+                None => groups.push((of, vec![metric])),
+            }
+        }
+        let told = |(of, metrics): (&Participation, Vec<&str>)| {
+            Some((of.sentence(&metrics.join(", "))?, of.as_meant()))
+        };
+        groups.into_iter().filter_map(told).collect()
+    }
+}
+
 /// Reads a folder's uncertainties, accuracies, baselines and truth, correlates them and writes `calibration.json`,
 /// `subset_curves.jsonl` and `risk_coverage.jsonl`. Floors that the file had are held against the new figures.
 ///
 /// # Errors
 ///
 /// A folder without uncertainties or without accuracies, files that cannot be read, a task without its truth;
-/// uncertainties that mix dimensions, options or tasks; a metric or a subset that is none; a ranking that cannot be read
+/// uncertainties that mix dimensions, options or tasks, or are of other videos than the accuracies; a metric or a subset that is none; a ranking that cannot be read
 /// or names no task.
 pub fn calibrate_folder(
     out: &Path,
@@ -110,6 +134,11 @@ pub fn calibrate_folder(
     let ranking = options.human_ranking.as_deref().map(HumanRanking::read).transpose()?;
     let baselines = results::read_parts(&out.join(BASELINES))?;
     let variants = results::read_parts(&out.join(VARIANTS))?;
+    let named = estimates.iter().map(|(name, rows)| (name.as_str(), rows.as_slice()));
+    if let Some(unknown) = check_pairs(out, named, baselines.iter().chain(&variants), &accuracies)? {
+        progress.warn(&unknown);
+    }
+    let tasks = results::read_tasks_of(out)?;
 
     let steps = 2 * estimates.len() + baselines.len() + variants.len();
     progress.begin("calibrate", steps as u64, "estimates");
@@ -148,6 +177,7 @@ pub fn calibrate_folder(
         claim: Claim {
             metrics: accuracies.metrics().to_vec(),
             unmatched: unmatched(leading, &accuracies),
+            participation: participation(out, &tasks, leading, &accuracies, truth.as_ref())?,
             human_ranking: ranking.as_ref().map(|r| used(r, &accuracies)),
             subset_rule: rule.to_string(),
             families: claim::FAMILIES.to_owned(),
@@ -166,8 +196,7 @@ pub fn calibrate_folder(
     if let Some(ranking) = &ranking {
         file.claim.tests = figure_3(&settings, &accuracies, ranking)?;
     }
-    let scored = scored(&estimates, &accuracies, truth.as_ref());
-    let tasks = results::read_tasks_of(out)?;
+    let scored = scored(&estimates, &tasks, &accuracies, truth.as_ref());
     let analysed: Vec<Analysed> = scored
         .par_iter()
         .map(|scored| {
@@ -309,17 +338,19 @@ fn figure_3(settings: &Settings, accuracies: &Accuracies, ranking: &HumanRanking
 /// confidently wrong, which stand apart everywhere.
 fn scored<'a>(
     estimates: &'a [(String, Vec<TaskUncertainty>)],
+    tasks: &BTreeMap<String, Task>,
     accuracies: &'a Accuracies,
     truth: Option<&BTreeMap<String, Truth>>,
 ) -> Vec<Scored<'a>> {
     let apart = |id: &String| truth.and_then(|t| t.get(id)).is_some_and(|t| t.confidently_wrong);
     let mut all = Vec::new();
     for (estimate, rows) in estimates {
+        let of_all = all_tasks(tasks, rows, accuracies).len();
         for metric in accuracies.metrics() {
             let values = accuracies.of_metric(metric);
             let both = rows.iter().filter(|row| !apart(&row.id));
             let (rows, accuracy) = both.filter_map(|row| Some((row, *values.get(&row.id)?))).unzip();
-            all.push(Scored { estimate, metric, rows, accuracy });
+            all.push(Scored { estimate, metric, rows, accuracy, tasks: of_all });
         }
     }
     all

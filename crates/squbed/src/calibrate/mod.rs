@@ -11,6 +11,8 @@ mod correlation;
 pub mod decision;
 mod error;
 pub mod folder;
+mod left_out;
+pub(crate) mod pairing;
 mod parts;
 mod ranking;
 mod subset;
@@ -25,6 +27,7 @@ pub use correlation::{
 };
 pub use error::CalibrateError;
 pub use folder::{CalibrateOptions, calibrate_folder};
+pub use left_out::Participation;
 pub use parts::{Parts, PointMasses, rank_sum, zscore_sum};
 pub use ranking::{HumanRanking, RankingUsed};
 pub use subset::SubsetRule;
@@ -157,6 +160,7 @@ mod tests {
                 aleatoric: -100.0 + i as f64,
                 epistemic: -900.0 + ((i * 5) % n) as f64 * 0.01,
                 latents_left_out: 0,
+                videos_digest: None,
             })
             .collect()
     }

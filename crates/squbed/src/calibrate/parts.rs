@@ -51,6 +51,8 @@ pub struct Parts {
     pub epistemic: f64,
     /// Latent prompts whose videos are all the same, left out of the epistemic estimate.
     pub latents_left_out: usize,
+    /// The videos that they are of, see [`crate::sources::videos_digest`]; none where that was not written down.
+    pub videos_digest: Option<String>,
 }
 
 impl From<&TaskUncertainty> for Parts {
@@ -60,6 +62,7 @@ impl From<&TaskUncertainty> for Parts {
             aleatoric: task.aleatoric,
             epistemic: task.epistemic,
             latents_left_out: task.latents_left_out,
+            videos_digest: task.videos_digest.clone(),
         }
     }
 }

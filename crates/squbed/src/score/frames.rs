@@ -22,6 +22,7 @@ use crate::{
     embed::{digest_video, failure},
     error::{Error, Result},
     progress::Progress,
+    sources::videos_digest,
 };
 
 /// Videos decoded at once: their frames take 2.4 MB each.
@@ -30,6 +31,8 @@ const VIDEOS_A_STEP: usize = 8;
 /// What [`score_frames`] found.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct FrameScores {
+    /// Which videos each task has, see [`crate::sources::videos_digest`].
+    digests: BTreeMap<String, String>,
     /// Mean over the videos of each task, metric by metric in the order asked for.
     pub(super) tasks: Vec<AccuracyScore>,
     /// Every video and metric.
@@ -93,23 +96,25 @@ pub(super) fn score_frames(
     clip.as_mut().map_or(Ok(()), FrameRows::keep)?;
     progress.end();
     for (_, record) in loaded.measures() {
-        scores.tasks.extend(task_means(tasks, &scores.videos, &record.name));
+        let means = task_means(tasks, &scores, &record.name);
+        scores.tasks.extend(means);
     }
     scores.seconds = started.elapsed().as_secs_f64();
     Ok(scores)
 }
 
 /// The mean over each task's videos; a task without a value has none.
-fn task_means(tasks: &[Task], videos: &[VideoScore], metric: &str) -> Vec<AccuracyScore> {
+fn task_means(tasks: &[Task], scores: &FrameScores, metric: &str) -> Vec<AccuracyScore> {
     let mut values: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-    for row in videos.iter().filter(|row| row.metric == metric) {
+    for row in scores.videos.iter().filter(|row| row.metric == metric) {
         values.entry(&row.id).or_default().push(row.value);
     }
     let score = |task: &Task| {
         let values = values.get(task.id.as_str())?;
         let value = values.iter().sum::<f64>() / values.len() as f64;
         let (id, metric) = (task.id.clone(), metric.to_owned());
-        Some(AccuracyScore { id, metric, value, videos: values.len() })
+        let videos_digest = scores.digests.get(&id).cloned();
+        Some(AccuracyScore { id, metric, value, videos: values.len(), videos_digest })
     };
     tasks.iter().filter_map(score).collect()
 }
@@ -187,6 +192,10 @@ impl OneTask<'_> {
                 }
             }
         }
+        let by_path: BTreeMap<&Path, &str> =
+            samples.iter().map(|sample: &Sample<'_>| (sample.path, sample.digest.as_str())).collect();
+        let digest = videos_digest(self.task, |path| by_path.get(path).copied());
+        scores.digests.insert(self.task.id.clone(), digest);
 
         let (mut rows_of_task, mut fresh) = (Vec::new(), Vec::new());
         let mut open: Vec<(&Sample<'_>, Vec<Measure>)> = Vec::new();

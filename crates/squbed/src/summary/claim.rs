@@ -124,6 +124,9 @@ impl Folder {
                 data.push_str(&format!(" {what} {name}."));
             }
         }
+        for (sentence, _) in self.calibration.claim.left_out() {
+            data.push_str(&format!(" {sentence}."));
+        }
         text.push(data);
         for (name, (in_force, _)) in &self.uncertainty {
             let (prompts, videos) = (&in_force.text_encoder, &in_force.video_encoder);

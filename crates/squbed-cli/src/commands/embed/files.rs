@@ -29,7 +29,7 @@ pub(crate) struct Image {
     files: Vec<PathBuf>,
     /// Keep embeddings here, and reuse what is there.
     #[arg(long, conflicts_with = "tensor")]
-    cache: Option<PathBuf>,
+    pub(super) cache: Option<PathBuf>,
     /// Pictures a batch.
     #[arg(long, default_value_t = 16, conflicts_with = "tensor")]
     batch: usize,
@@ -47,7 +47,7 @@ pub(crate) struct Video {
     files: Vec<PathBuf>,
     /// Keep embeddings here, and reuse what is there.
     #[arg(long, conflicts_with = "tensor")]
-    cache: Option<PathBuf>,
+    pub(super) cache: Option<PathBuf>,
     /// Videos a batch.
     #[arg(long, default_value_t = 4, conflicts_with = "tensor")]
     batch: usize,

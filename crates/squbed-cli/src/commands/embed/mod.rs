@@ -11,6 +11,7 @@ use anyhow::bail;
 use clap::{Args, Subcommand};
 use squbed::{
     core::EncoderIdentity,
+    results,
     store::{EmbeddingFormat, EmbeddingTable, write_embeddings},
 };
 
@@ -80,12 +81,23 @@ struct Encoder {
 
 impl Embed {
     pub(crate) fn run(self, common: &Common) -> anyhow::Result<Done> {
-        // A name that cannot be written is told before hours of work.
-        EmbeddingFormat::of(&self.encoder().out).map_err(squbed::Error::from)?;
+        // What cannot be written is told before hours of work.
+        let out = &self.encoder().out;
+        EmbeddingFormat::of(out).map_err(squbed::Error::from)?;
+        results::check_file(out)?;
+        self.cache().map_or(Ok(()), results::check_folder)?;
         match self {
             Self::Text(text) => text.run(common),
             Self::Image(image) => image.run(common),
             Self::Video(video) => video.run(common),
+        }
+    }
+
+    fn cache(&self) -> Option<&Path> {
+        match self {
+            Self::Text(_) => None,
+            Self::Image(image) => image.cache.as_deref(),
+            Self::Video(video) => video.cache.as_deref(),
         }
     }
 
