@@ -108,10 +108,12 @@ fn vidgen_1m_and_lists_give_a_task_a_row() {
     let (_, tasks) = place.import(&source, &[]);
     let prompts: Vec<(&str, &str)> = tasks.iter().map(|t| (t.id.as_str(), t.prompt.as_str())).collect();
     assert_eq!(prompts, [("000001", "a cat"), ("000003", "a dog")]);
-    let source = place.write("list.csv", "id,prompt,category\nx,\"a cat, napping\",animals\ny,,food\n");
+    let rows = "id,prompt,category\nx,\"a cat, napping\",animals\ny,,food\nx,a dog,animals\n\"a\tb\",a bird,animals\n";
+    let source = place.write("list.csv", rows);
     let (record, tasks) = place.import(&source, &[]);
     assert_eq!((tasks[0].prompt.as_str(), tasks[0].category.as_deref()), ("a cat, napping", Some("animals")));
-    assert_eq!(record["passed_over"], 1);
+    // Without a prompt, with the id of another, and with one that no file can have.
+    assert_eq!((tasks.len(), &record["passed_over"]), (1, &json!(3)));
 
     let message = place.refused(&place.write("x.bin", "x"), &[]);
     assert!(message.contains("no known form") && message.contains("--form"), "{message}");

@@ -4,7 +4,7 @@ mod tables;
 mod webdataset;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs,
     path::{Path, PathBuf},
     str::FromStr,
@@ -198,6 +198,17 @@ pub fn import(source: &Path, options: &ImportOptions<'_>) -> Result<Imported, Da
         });
     }
     tasks.truncate(limit);
+    // What could not be read again is no task.
+    let mut ids = HashSet::new();
+    tasks.retain(|task| {
+        let reason = match task.check() {
+            Err(error) => error.to_string(),
+            Ok(()) if ids.insert(task.id.clone()) => return true,
+            Ok(()) => "the id is given twice".to_owned(),
+        };
+        contents.passed_over.push(PassedOver { place: format!("task {:?}", task.id), reason });
+        false
+    });
     if tasks.is_empty() {
         return Err(DatasetError::Empty { path: source.to_owned() });
     }
