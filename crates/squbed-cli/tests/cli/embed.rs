@@ -412,7 +412,7 @@ fn videos_killed_with_a_cache_filled_in_part_go_on_to_the_same_embeddings() {
         assert_eq!(run(cache, out), whole, "{cache}");
         let after = parts(&place.path(cache)).concat();
         assert!(before.iter().all(|part| after.contains(part)), "{cache}: a part was changed");
-        assert_eq!(leftovers(place.folder.path()), [PathBuf::new(); 0]);
+        assert!(leftovers(place.folder.path()).is_empty(), "{:?}", leftovers(place.folder.path()));
         // A third call has nothing left to do.
         assert_eq!(run(cache, out), whole);
         assert_eq!(parts(&place.path(cache)).concat().len(), after.len());

@@ -95,7 +95,7 @@ fn an_estimate_leaves_ground_truths_alone_and_tells_of_flags() {
     world.task["latents"][0]["videos"][1] = json!("copy.mp4");
     let (code, table, message) = world.run("estimate", "twice", &[]);
     let id = world.task["id"].as_str().unwrap().to_owned();
-    let same = format!("task {id}, latent prompt 0: gen_video_0.mp4 and copy.mp4");
+    let same = format!("task {id}, latent prompt 0: video_0.mp4 and copy.mp4");
     assert!(
         message.starts_with("warning: 1 task(s) have the same video") && message.contains(&same),
         "{message}"
