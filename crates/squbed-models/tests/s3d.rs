@@ -1,4 +1,5 @@
-//! Both S3D networks against their reference implementations, with weights by formula.
+//! Both S3D networks against their reference implementations, with weights by formula. Clips of odd sizes are compared in
+//! `tests/parity` of the workspace, on the CPU as on any device.
 
 mod common;
 #[path = "common/formula.rs"]
@@ -174,35 +175,6 @@ fn kinetics_and_its_blocks_are_the_references() {
         };
         let top: Vec<Vec<usize>> = rows(&output.logits).iter().map(|row| top(row)).collect();
         assert_eq!(serde_json::to_value(top).unwrap(), case["top5"], "{id}");
-    }
-}
-
-#[test]
-fn clips_of_odd_sizes_are_the_references_with_other_weights() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("w.safetensors");
-    let sizes = golden_json("s3d_sizes.json");
-    let reference = |of: &str, case: &Value, what: &str| {
-        golden("s3d_sizes.safetensors", &format!("{of}.{}.{what}", case["input_seed"]))
-    };
-
-    formula::write(&tensors("s3d_milnce", sizes["milnce"]["weights_seed"].as_u64().unwrap()), &file);
-    let network = milnce(&file);
-    for case in cases(&sizes["milnce"]) {
-        let output = network.forward(&clip(&case)).unwrap();
-        let name = |what| format!("milnce {} {what}", case["shape"]);
-        compare(&name("embedding"), &output.embedding, &reference("milnce", &case, "embedding"));
-        compare(&name("mixed_5c"), &output.mixed_5c, &reference("milnce", &case, "mixed_5c"));
-    }
-
-    formula::write(&tensors("s3d_torchvision", sizes["kinetics"]["weights_seed"].as_u64().unwrap()), &file);
-    let network = kinetics(&file);
-    for case in cases(&sizes["kinetics"]) {
-        let output = network.forward(&signed(&clip(&case))).unwrap();
-        let name = |what| format!("kinetics {} {what}", case["shape"]);
-        compare(&name("logits"), &output.logits, &reference("kinetics", &case, "logits"));
-        compare(&name("pooled"), &output.pooled, &reference("kinetics", &case, "pooled"));
-        compare(&name("mixed_5c"), &output.mixed_5c, &reference("kinetics", &case, "mixed_5c"));
     }
 }
 

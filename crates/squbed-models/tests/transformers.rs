@@ -1,4 +1,5 @@
-//! The transformers against their reference libraries, with weights by formula.
+//! The transformers against their reference libraries, with weights by formula. Outputs of all but the CLIPs of full size
+//! are compared in `tests/parity` of the workspace, on the CPU as on any device.
 
 mod common;
 #[path = "common/formula.rs"]
@@ -13,8 +14,8 @@ use squbed_models::{Clips, Error, Head, Images, Network, Prepared, Tokens, Weigh
 
 /// CLIP embeddings: the same code in f64 differs by 2.2e-7; QuickGELU for GELU moves those of B/32 by 1.6e-3.
 const CLIP: f64 = 1e-5;
-/// MPNet's mean: f64 differs by 1.0e-6.
-const MEAN: f64 = 1e-5;
+/// Hidden states: their mean in f64 differs by 1.0e-6.
+const HIDDEN: f64 = 2e-5;
 
 struct Case {
     place: Place,
@@ -115,22 +116,6 @@ fn forward(network: &Network, x: &Tensor, mask: Option<&Tensor>, head: Head) -> 
     network.forward_tensor(&input, head)
 }
 
-#[test]
-fn small_clips_are_the_references() {
-    for name in ["clip_tiny_quickgelu", "clip_tiny_gelu", "clip_tiny_legacy_eos2", "openclip_tiny"] {
-        clip_is_the_reference(name);
-    }
-}
-
-/// The widths, heads, patches and projections of L/14, L/14@336 and H/14, two layers deep. The references
-/// in f64 differ by 1.1e-7 in embeddings and 3.0e-6 in features, so that the bounds of B/32 hold with room to spare.
-#[test]
-fn clips_of_the_larger_kinds_are_the_references() {
-    for name in ["clip_l14", "clip_l14_336", "clip_h14", "openclip_h14"] {
-        clip_is_the_reference(name);
-    }
-}
-
 /// One after the other: each takes some 2 GB.
 #[test]
 fn clips_of_full_size_are_the_references() {
@@ -160,15 +145,12 @@ fn small_clips_follow_their_configuration() {
 }
 
 #[test]
-fn mpnet_and_xlm_roberta_are_the_references() {
+fn hidden_states_of_mpnet_and_xlm_roberta_are_the_references() {
     for (architecture, name, family) in
         [("mpnet", "mpnet_tiny", bert::Family::Mpnet), ("xlm-roberta", "xlmr_tiny", bert::Family::XlmRoberta)]
     {
         let (case, file) = (Case::bert(architecture, name), format!("{name}.safetensors"));
         let (ids, mask) = texts(name);
-        let mean = forward(&case.network(), &ids, Some(&mask.clone().unwrap()), Head::Embedding).unwrap();
-        check(&format!("{name} mean_pooled"), &mean, &golden(&file, "mean_pooled"), MEAN);
-
         // Hidden states of tokens; those of padding are nobody's.
         let config_file = case.path("config.json");
         let config = bert::BertConfig::parse(family, &config_file, &fs::read(&config_file).unwrap()).unwrap();
@@ -180,7 +162,7 @@ fn mpnet_and_xlm_roberta_are_the_references() {
         };
         let hidden = network.forward(&ids, mask.as_ref()).unwrap();
         let expected = golden(&file, "last_hidden_state");
-        check(&format!("{name} last_hidden_state"), &kept(&hidden), &kept(&expected), 2.0 * MEAN);
+        check(&format!("{name} last_hidden_state"), &kept(&hidden), &kept(&expected), HIDDEN);
     }
 }
 

@@ -2,9 +2,10 @@
 //!
 //! FFmpeg has two ways from YCbCr to RGB of the same size. Pictures of 8 bits, 4:2:0 or 4:2:2, and even sides take a short
 //! one, where pixels that share a chroma sample get it as it is. All others take the general one, which interpolates chroma
-//! and has to be told where its samples lie: left as a rule, and between pixels where nobody says so. Rows of an
-//! interlaced 4:2:0 picture share chroma with the row after next, that of their own field, so that its fields are
-//! converted one by one. PyAV 18 with FFmpeg 8 does the same.
+//! and has to be told where its samples lie: of 4:2:2 that is done, as PyAV 18 with FFmpeg 8 does it. Of 4:2:0 the general
+//! way of FFmpeg 5.1 is a quarter of a chroma row off whatever it is told, so that its default stays; FFmpeg 8 meets the
+//! standard there within 4 grey levels. Rows of an interlaced 4:2:0 picture share chroma with the row after next, that of
+//! their own field, so that its fields are converted one by one, as in FFmpeg 8.
 
 use std::{
     ffi::{CStr, c_int},
@@ -65,7 +66,7 @@ impl Shape {
         Self {
             width: picture.get().width,
             height: picture.get().height,
-            chroma_at_the_left: picture.has_chroma_at_the_left(),
+            chroma_at_the_left: rows == 1 && picture.has_chroma_at_the_left(),
             fields: if in_fields { 2 } else { 1 },
             format: picture.pixel_format(),
             matrix: picture.matrix(),
