@@ -175,7 +175,7 @@ fn the_encoder_crops_and_scales() {
     let encoder = store(NAME).video_encoder(NAME, &Device::Cpu, DType::F32).unwrap();
     assert_eq!(encoder.sampling().to_string(), "uniform:16");
     let identity = encoder.identity();
-    assert_eq!((identity.preprocessing.as_str(), identity.sampling.as_str()), ("i3d/1", "uniform:16/2"));
+    assert_eq!((identity.preprocessing.as_str(), identity.sampling.as_str()), ("i3d/1", "uniform:16/3"));
     assert_eq!((identity.dim, identity.weights_sha256.len()), (1024, 64));
 
     // Columns 0..640 carry their number / 4: after a crop of the middle the range tells where it was cut.

@@ -190,7 +190,7 @@ fn a_clip_is_the_normalised_mean_of_its_frames() {
 
     // What decides an embedding's value tells the three kinds apart.
     let identity = VideoEncoder::identity(&encoder);
-    assert_eq!((identity.sampling.as_str(), identity.head.as_str()), ("uniform:2/2", "mean of image"));
+    assert_eq!((identity.sampling.as_str(), identity.head.as_str()), ("uniform:2/3", "mean of image"));
     assert_eq!(ImageEncoder::identity(&images).head, "image");
     assert_eq!(TextEncoder::identity(&tiny.text().unwrap()).head, "text");
     let video = tiny.store("floor").video_encoder("tiny", CPU, DType::F32).unwrap();

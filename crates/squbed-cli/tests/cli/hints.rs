@@ -145,7 +145,8 @@ fn limits_are_the_user_s() {
     assert!(code == 1 && message.contains("30 frames; the limit is 29"), "{message}");
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
-    let videos = format!(r#""videos": ["{video}", "{video}"]"#);
+    fs::copy(video, path("copy.mp4")).unwrap();
+    let videos = format!(r#""videos": ["{video}", "copy.mp4"]"#);
     let task = format!(
         r#"{{"id": "a", "prompt": "x", "ground_truth": "{video}",
             "latents": [{{"prompt": "y", {videos}}}, {{"prompt": "z", {videos}}}]}}"#

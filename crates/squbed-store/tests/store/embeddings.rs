@@ -21,7 +21,7 @@ fn encoder(dim: usize) -> EncoderIdentity {
         name: "a \"b\"".to_owned(),
         weights_sha256: "0f".repeat(32),
         preprocessing: "c/1".to_owned(),
-        sampling: "uniform:2/2".to_owned(),
+        sampling: "uniform:2/3".to_owned(),
         head: "embedding".to_owned(),
         dtype: "f32".to_owned(),
         dim,
