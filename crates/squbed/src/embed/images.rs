@@ -113,7 +113,8 @@ fn embed_step(
 fn prepare_image(path: &Path, encoder: &dyn ImageEncoder, limits: &Limits) -> Result<Tensor, Failure> {
     let failed =
         |error: &(dyn std::error::Error + 'static)| Failure::new("embed", &path.display().to_string(), error);
-    let image = squbed_video::read_picture(path, limits).map_err(|e| failed(&e))?;
+    let image = squbed_video::read_picture(path, limits)
+        .map_err(|error| super::failure("embed", &path.display().to_string(), &error.into()))?;
     encoder.preprocess(&image).map_err(|e| failed(&e))
 }
 
