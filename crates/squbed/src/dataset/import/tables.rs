@@ -35,10 +35,11 @@ fn not_csv(path: &Path) -> impl Fn(csv::Error) -> DatasetError {
     }
 }
 
+/// A row by the names of its columns.
+type Columns = Map<String, Value>;
+
 /// The rows of a CSV file with their lines, a map of its columns each.
-fn csv_rows(
-    path: &Path,
-) -> Result<impl Iterator<Item = Result<(u64, Map<String, Value>), DatasetError>>, DatasetError> {
+fn csv_rows(path: &Path) -> Result<impl Iterator<Item = Result<(u64, Columns), DatasetError>>, DatasetError> {
     let header = csv_header(path)?;
     let owned = path.to_owned();
     Ok(reader(path)?.into_records().map(move |record| {
@@ -231,7 +232,7 @@ pub(super) fn video_folder(folder: &Path, limit: usize, contents: &mut Contents)
     Ok(())
 }
 
-fn rows_of(path: &Path) -> Result<Vec<(String, Map<String, Value>)>, DatasetError> {
+fn rows_of(path: &Path) -> Result<Vec<(String, Columns)>, DatasetError> {
     let not =
         |problem: String| DatasetError::NotOfForm { path: path.to_owned(), form: "table of clips", problem };
     match path.extension().and_then(|ending| ending.to_str()) {
