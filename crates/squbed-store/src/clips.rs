@@ -9,9 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    columns,
+    columns::{self, write_table},
     error::{Error, Result},
-    results::write_table,
 };
 
 /// A clip of an exported data set, and the task that it belongs to.

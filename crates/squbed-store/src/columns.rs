@@ -6,20 +6,49 @@
 use std::{fs::File, ops::Range, panic::AssertUnwindSafe, path::Path, sync::Arc};
 
 use arrow_array::{
-    Array, ArrayRef, Float32Array, Int64Array, ListArray, StringArray, StructArray, cast::AsArray,
+    Array, ArrayRef, Float32Array, Int64Array, ListArray, RecordBatch, StringArray, StructArray,
+    cast::AsArray,
 };
 use arrow_buffer::OffsetBuffer;
 use arrow_schema::{ArrowError, Field};
 use parquet::{
-    arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions},
+    arrow::{
+        ArrowWriter,
+        arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions},
+    },
+    basic::{Compression, ZstdLevel},
     errors::ParquetError,
+    file::{metadata::KeyValue, properties::WriterProperties},
 };
 
-use crate::error::{Error, Result};
+use crate::{
+    atomic::write_atomic_with,
+    error::{Error, Result, writing},
+};
 
 /// Reads a Parquet file's footer.
 pub(crate) fn open(file: &File) -> Result<ArrowReaderMetadata, ParquetError> {
     ArrowReaderMetadata::load(file, ArrowReaderOptions::new().with_skip_arrow_metadata(true))
+}
+
+/// Writes one table; the file appears whole or not at all.
+pub(crate) fn write_table(
+    path: &Path,
+    metadata: Option<Vec<KeyValue>>,
+    table: impl FnOnce() -> Result<RecordBatch, ArrowError>,
+) -> Result<()> {
+    let properties = WriterProperties::builder()
+        .set_created_by(concat!("squbed ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_key_value_metadata(metadata)
+        .build();
+    write_atomic_with(path, |file| {
+        let batch = table().map_err(std::io::Error::other)?;
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).map_err(writing)?;
+        writer.write(&batch).map_err(writing)?;
+        writer.close().map_err(writing)?;
+        Ok(())
+    })
 }
 
 /// Runs what reads Parquet. On some damaged files the library panics instead of failing; that is an

@@ -24,17 +24,14 @@ use ::safetensors::{Dtype, tensor::TensorView};
 use arrow_array::{Array, ArrayRef, FixedSizeListArray, Float32Array, Int32Array, RecordBatch, StringArray};
 use arrow_buffer::NullBuffer;
 use arrow_schema::{ArrowError, DataType, Field, Schema};
-use parquet::{
-    arrow::ArrowWriter,
-    basic::{Compression, ZstdLevel},
-    file::{metadata::KeyValue, properties::WriterProperties},
-};
+use parquet::file::metadata::KeyValue;
 use serde::Serialize;
 use squbed_core::EncoderIdentity;
 
 use crate::{
     atomic::{write_atomic, write_atomic_with},
-    error::{Error, Result, writing},
+    columns::write_table,
+    error::{Error, Result},
     npy::{NpyArray, NpyData, write_npy},
 };
 
@@ -199,18 +196,7 @@ fn write_parquet(path: &Path, table: &EmbeddingTable<'_>) -> Result<()> {
         row: 1,
         source,
     })?;
-    let properties = WriterProperties::builder()
-        .set_created_by(concat!("squbed ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_key_value_metadata(Some(vec![KeyValue::new(ENCODER_KEY.to_owned(), encoder)]))
-        .build();
-    write_atomic_with(path, |file| {
-        let batch = to_batch(table).map_err(io::Error::other)?;
-        let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).map_err(writing)?;
-        writer.write(&batch).map_err(writing)?;
-        writer.close().map_err(writing)?;
-        Ok(())
-    })
+    write_table(path, Some(vec![KeyValue::new(ENCODER_KEY.to_owned(), encoder)]), || to_batch(table))
 }
 
 fn to_batch(table: &EmbeddingTable<'_>) -> Result<RecordBatch, ArrowError> {

@@ -51,6 +51,23 @@ pub struct VideoInfo {
     pub warnings: Vec<Warning>,
 }
 
+impl VideoInfo {
+    /// What is wrong with a clip that should be whole: cut short, damaged, or without a frame; none of one that is.
+    pub fn defect(&self) -> Option<String> {
+        let spoils = |warning: &&Warning| {
+            matches!(
+                warning,
+                Warning::Truncated { .. }
+                    | Warning::Damaged { .. }
+                    | Warning::ReadStopped { .. }
+                    | Warning::ShorterThanHeader { .. }
+            )
+        };
+        let spoilt = self.warnings.iter().find(spoils).map(Warning::to_string);
+        spoilt.or_else(|| (self.frames == 0).then(|| "it has no frames".to_owned()))
+    }
+}
+
 /// A ratio of whole numbers, printed as `num/den`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ratio {

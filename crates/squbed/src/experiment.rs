@@ -233,8 +233,8 @@ impl From<Limits> for VideoLimits {
     }
 }
 
-/// A century, which is no limit any more.
-const MOST_SECONDS: f64 = 100.0 * 365.0 * 24.0 * 3600.0;
+/// The longest limit of time, a century, which is none any more; the shortest is a millisecond.
+pub const MOST_SECONDS: f64 = 100.0 * 365.0 * 24.0 * 3600.0;
 
 impl VideoLimits {
     /// As the decoder takes them.

@@ -34,7 +34,7 @@ pub fn record(rows: &mut [TaskUncertainty], tasks: &[Task], videos: &Embeddings)
     for row in rows {
         if let Some(task) = tasks.get(row.id.as_str()) {
             row.videos_digest = Some(videos_digest(task, |path| videos.digest(path)));
-            row.repeats = repeats(task, videos);
+            row.repeats = repeats(task, |path| videos.digest(path));
         }
     }
 }
@@ -52,13 +52,13 @@ pub(crate) fn still_true(
     scores.into_iter().filter(same).collect()
 }
 
-/// Latent prompts of one text, and videos of one latent prompt with one content.
-pub fn repeats(task: &Task, videos: &Embeddings) -> Vec<Repeat> {
+/// Latent prompts of one text, and videos of one latent prompt with one content, by their `digest`.
+pub fn repeats<'a>(task: &'a Task, digest: impl Fn(&'a Path) -> Option<&'a str>) -> Vec<Repeat> {
     let texts = groups(task.latents.iter().enumerate().map(|(latent, z)| (z.prompt.as_str(), latent)));
     let mut repeats: Vec<Repeat> =
         texts.into_iter().map(|(text, latents)| Repeat::Prompt { latents, text: text.to_owned() }).collect();
     for (latent, z) in task.latents.iter().enumerate() {
-        let known = z.videos.iter().filter_map(|path| Some((videos.digest(path)?, path)));
+        let known = z.videos.iter().filter_map(|path| Some((digest(path)?, path)));
         for (_, paths) in groups(known) {
             repeats.push(Repeat::Video { latent, videos: names(&paths) });
         }

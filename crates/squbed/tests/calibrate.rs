@@ -347,12 +347,9 @@ fn ids_that_do_not_match_are_listed() {
     let parts: Vec<(f64, f64)> = mixed(6, 5).into_iter().zip(mixed(6, 1)).collect();
     let folder = Folder::new(&parts, &[("ssim", &[0.1, 0.2, f64::NAN, 0.4, 0.5, 0.6, 0.7, 0.8])]);
     let file = folder.calibrate(&quick()).unwrap();
-    let unmatched = &file.claim.unmatched["ssim"];
-    assert_eq!(
-        (&unmatched.without_accuracy, &unmatched.undefined),
-        (&vec!["t2".to_owned()], &vec!["t2".to_owned()])
-    );
-    assert_eq!(unmatched.without_estimate, ["t6", "t7"]);
+    let left_out = &file.claim.participation["ssim"].left_out;
+    assert_eq!(left_out["its accuracy is no number"], ["t2"]);
+    assert_eq!(left_out["no estimate"], ["t6", "t7"]);
     assert_eq!(test(&file, "total_sum", "5 of 8 tasks").correlation.n, 5);
     assert_eq!(test(&file, "aleatoric", "5 of 8 tasks, epistemic").correlation.n, 5);
     // Of the list, one task more has neither; its failure says why.

@@ -64,9 +64,9 @@ pub(crate) struct Validate {
 pub(crate) struct Export {
     /// Task manifest with videos.
     tasks: PathBuf,
-    /// Form of the export.
-    #[arg(long, value_enum)]
-    form: Form,
+    /// webdataset (tar archives) or video-folder (videos in folders, with metadata.parquet).
+    #[arg(long)]
+    form: ExportForm,
     /// Name of the data set; the manifest's folder's where not given.
     #[arg(long)]
     name: Option<String>,
@@ -82,15 +82,6 @@ pub(crate) struct Export {
     /// A new or empty folder.
     #[arg(long)]
     out: PathBuf,
-}
-
-/// Form of an export.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Form {
-    /// Tar archives.
-    Webdataset,
-    /// Videos in folders, with metadata.parquet.
-    VideoFolder,
 }
 
 /// What sorts tasks into categories.
@@ -232,10 +223,7 @@ impl Export {
         let name = self.name.clone().or(named).ok_or_else(|| anyhow!("name the data set with --name"))?;
         check_folder(&self.out)?;
         let options = ExportOptions {
-            form: match self.form {
-                Form::Webdataset => ExportForm::WebDataset,
-                Form::VideoFolder => ExportForm::VideoFolder,
-            },
+            form: self.form,
             out: &self.out,
             name: &name,
             licence: &self.license,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use squbed::video::Limits;
+use squbed::{experiment::MOST_SECONDS, video::Limits};
 
 /// Bounds on one video, shared by the commands that decode.
 #[derive(Args)]
@@ -31,9 +31,6 @@ pub(crate) struct PictureLimits {
 fn about_pixels(what: &str) -> String {
     format!("Pixels of a {what}, beyond which a file is refused [default: {}]", Limits::default().pixels)
 }
-
-/// The century that is no limit any more.
-const MOST_SECONDS: f64 = 100.0 * 365.0 * 24.0 * 3600.0;
 
 fn seconds(text: &str) -> Result<f64, String> {
     let seconds = text.parse().ok().filter(|seconds| (0.001..=MOST_SECONDS).contains(seconds));

@@ -273,7 +273,7 @@ fn what_is_unfit_is_told() {
     let told =
         |part: &str| problems.iter().filter(|row| row["problem"].as_str().unwrap().contains(part)).count();
     // The two of each latent prompt are the same file's copies now, but where one was spoilt.
-    assert_eq!(told("its content is that of"), 3, "{stdout}");
+    assert_eq!(told("the same content more than once"), 3, "{stdout}");
     assert!(
         problems.iter().any(|row| row["video"].as_str().is_some_and(|v| v.ends_with("truth.mp4"))),
         "{stdout}"

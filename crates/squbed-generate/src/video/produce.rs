@@ -9,7 +9,6 @@ use std::{
 use jiff::Timestamp;
 use rayon::prelude::*;
 use squbed_core::{BoxError, GenerateRequest, VideoGenerator, causes};
-use squbed_video::Warning;
 
 use super::ledger::{Ledger, LedgerError, LedgerRow, Outcome};
 
@@ -230,20 +229,8 @@ fn looked_into(part: &Path) -> Result<Outcome, ProduceError> {
         return Err(ProduceError::NotAFile);
     }
     let info = squbed_video::probe(part).map_err(ProduceError::Probe)?;
-    let bad = |warning: &&Warning| {
-        matches!(
-            warning,
-            Warning::Truncated { .. }
-                | Warning::Damaged { .. }
-                | Warning::ReadStopped { .. }
-                | Warning::ShorterThanHeader { .. }
-        )
-    };
-    if let Some(warning) = info.warnings.iter().find(bad) {
-        return Err(ProduceError::Bad(warning.to_string()));
-    }
-    if info.frames == 0 {
-        return Err(ProduceError::Bad("it has no frames".to_owned()));
+    if let Some(defect) = info.defect() {
+        return Err(ProduceError::Bad(defect));
     }
     // It has to be on the disk before the ledger says so.
     fs::File::open(part).and_then(|file| file.sync_all()).map_err(|source| ProduceError::Io {

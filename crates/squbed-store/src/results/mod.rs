@@ -19,8 +19,6 @@ use std::path::Path;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use squbed_core::{AccuracyScore, TaskUncertainty};
 
-pub(crate) use table::write_table;
-
 use crate::{
     error::Result,
     jsonl::{read_json_lines, write_json_lines},

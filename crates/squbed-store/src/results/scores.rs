@@ -6,7 +6,8 @@ use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{ArrowError, DataType, Field, Schema};
 use squbed_core::AccuracyScore;
 
-use super::table::{defined, write_table};
+use super::table::defined;
+use crate::columns::write_table;
 use crate::error::Result;
 
 pub(super) fn write(path: &Path, rows: &[AccuracyScore]) -> Result<()> {

@@ -4,17 +4,12 @@ use std::{fs::File, path::Path, sync::Arc};
 
 use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, StructArray};
 use arrow_schema::{ArrowError, DataType, Field, Schema};
-use parquet::{
-    arrow::ArrowWriter,
-    basic::{Compression, ZstdLevel},
-    file::{metadata::KeyValue, properties::WriterProperties},
-};
+use parquet::file::metadata::KeyValue;
 use squbed_core::{Flag, GroupFit, Interval, Intervals, Repeat, TaskUncertainty};
 
 use crate::{
-    atomic::write_atomic_with,
-    columns,
-    error::{Error, Result, writing},
+    columns::{self, write_table},
+    error::{Error, Result},
 };
 
 const METHOD_KEY: &str = "squbed.method";
@@ -22,26 +17,6 @@ const METHOD_KEY: &str = "squbed.method";
 pub(super) fn write(path: &Path, rows: &[TaskUncertainty], method: &str) -> Result<()> {
     let method = KeyValue::new(METHOD_KEY.to_owned(), method.to_owned());
     write_table(path, Some(vec![method]), || to_batch(rows))
-}
-
-/// Writes one table; the file appears whole or not at all.
-pub(crate) fn write_table(
-    path: &Path,
-    metadata: Option<Vec<KeyValue>>,
-    table: impl FnOnce() -> Result<RecordBatch, ArrowError>,
-) -> Result<()> {
-    let properties = WriterProperties::builder()
-        .set_created_by(concat!("squbed ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_key_value_metadata(metadata)
-        .build();
-    write_atomic_with(path, |file| {
-        let batch = table().map_err(std::io::Error::other)?;
-        let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).map_err(writing)?;
-        writer.write(&batch).map_err(writing)?;
-        writer.close().map_err(writing)?;
-        Ok(())
-    })
 }
 
 pub(super) fn read_method(path: &Path) -> Result<serde_json::Value> {

@@ -44,26 +44,12 @@ pub struct CalibrateOptions {
     pub target: Option<Target>,
 }
 
-/// Tasks that one file has and another lacks.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Unmatched {
-    /// Tasks with an estimate that have no such accuracy.
-    pub without_accuracy: Vec<String>,
-    /// Of those, the ones whose accuracy is written down and is no number.
-    pub undefined: Vec<String>,
-    /// Tasks with such an accuracy that have no estimate.
-    pub without_estimate: Vec<String>,
-}
-
 /// What a calibration says of the claim: a part of `calibration.json`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Claim {
     /// The accuracies, in the order of their file; higher is better.
     #[serde(default)]
     pub metrics: Vec<String>,
-    /// Ids that do not match, by metric.
-    #[serde(default)]
-    pub unmatched: BTreeMap<String, Unmatched>,
     /// Who takes part in the correlations with each accuracy, and who does not.
     #[serde(default)]
     pub participation: BTreeMap<String, Participation>,
@@ -176,7 +162,6 @@ pub fn calibrate_folder(
         not_computed: BTreeMap::new(),
         claim: Claim {
             metrics: accuracies.metrics().to_vec(),
-            unmatched: unmatched(leading, &accuracies),
             participation: participation(out, &tasks, leading, &accuracies, truth.as_ref())?,
             human_ranking: ranking.as_ref().map(|r| used(r, &accuracies)),
             subset_rule: rule.to_string(),
@@ -289,26 +274,6 @@ fn check_options(out: &Path, estimate: &str) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn unmatched(rows: &[TaskUncertainty], accuracies: &Accuracies) -> BTreeMap<String, Unmatched> {
-    let estimated: BTreeSet<&String> = rows.iter().map(|row| &row.id).collect();
-    let of_metric = |metric: &String| {
-        let values = accuracies.of_metric(metric);
-        let undefined: Vec<String> =
-            accuracies.undefined(metric).iter().filter(|id| estimated.contains(id)).cloned().collect();
-        let unmatched = Unmatched {
-            without_accuracy: estimated
-                .iter()
-                .filter(|id| !values.contains_key(**id))
-                .map(|id| (*id).clone())
-                .collect(),
-            undefined,
-            without_estimate: values.keys().filter(|id| !estimated.contains(id)).cloned().collect(),
-        };
-        (metric.clone(), unmatched)
-    };
-    accuracies.metrics().iter().map(of_metric).collect()
 }
 
 fn used(ranking: &HumanRanking, accuracies: &Accuracies) -> RankingUsed {

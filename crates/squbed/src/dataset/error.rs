@@ -51,6 +51,12 @@ pub enum DatasetError {
         /// The other.
         second: PathBuf,
     },
+    /// Archives without a folder to unpack their videos to.
+    #[error("the videos of {} have no folder to be unpacked to", path.display())]
+    Nowhere {
+        /// The archives.
+        path: PathBuf,
+    },
     /// Nothing to import.
     #[error("{} holds no task", path.display())]
     Empty {
@@ -80,6 +86,7 @@ impl DatasetError {
             Self::NotOfForm { .. } => "name the right form with --form, or mend the file",
             Self::Row { .. } => "correct or remove it",
             Self::TwoVideos { .. } => "remove or rename one of them",
+            Self::Nowhere { .. } => "name one with --videos",
             Self::Empty { .. } => "look whether it is the right file",
             Self::NotEmpty { .. } => "choose a new folder for the export",
             Self::NoVideos => "generate some first (`squbed generate`), or export later",

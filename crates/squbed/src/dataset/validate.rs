@@ -7,11 +7,11 @@ use std::{
 
 use rayon::prelude::*;
 use serde::Serialize;
-use squbed_core::{Task, causes};
+use squbed_core::{Repeat, Task, causes};
 use squbed_store::digest_file;
-use squbed_video::{Limits, Warning};
+use squbed_video::Limits;
 
-use crate::progress::Progress;
+use crate::{progress::Progress, sources};
 
 /// Something that is wrong with a data set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -86,22 +86,9 @@ fn look(path: &Path, limits: &Limits) -> Looked {
     match squbed_video::probe_within(path, limits) {
         Err(error) => Looked { digest, size: None, problem: Some(causes(&error).join(": ")) },
         Ok(info) => {
-            let bad = |warning: &&Warning| {
-                matches!(
-                    warning,
-                    Warning::Truncated { .. }
-                        | Warning::Damaged { .. }
-                        | Warning::ReadStopped { .. }
-                        | Warning::ShorterThanHeader { .. }
-                )
-            };
-            let problem = match info.frames {
-                0 => Some("it has no frames".to_owned()),
-                _ => info.warnings.iter().find(bad).map(Warning::to_string),
-            };
             let turned = info.rotation % 180 != 0;
             let (width, height) = if turned { (info.height, info.width) } else { (info.width, info.height) };
-            Looked { digest, size: Some(format!("{width}x{height}")), problem }
+            Looked { digest, size: Some(format!("{width}x{height}")), problem: info.defect() }
         }
     }
 }
@@ -129,30 +116,26 @@ fn of_task(task: &Task, looked: &HashMap<&Path, Looked>, validation: &mut Valida
         found.push(problem(None, Some(path), what));
     }
     let mut sizes: BTreeMap<&str, Vec<&Path>> = BTreeMap::new();
-    let mut prompts: HashMap<&str, usize> = HashMap::new();
-    for (l, latent) in task.latents.iter().enumerate() {
-        if let Some(first) = prompts.insert(latent.prompt.trim(), l) {
-            found.push(problem(Some(l), None, format!("the prompt is that of latent prompt {first}")));
+    for (l, path) in
+        task.latents.iter().enumerate().flat_map(|(l, z)| z.videos.iter().map(move |v| (l, v.as_path())))
+    {
+        let Some(looked) = of(path) else { continue };
+        if let Some(what) = &looked.problem {
+            found.push(problem(Some(l), Some(path), what.clone()));
         }
-        let mut contents: HashMap<&str, &Path> = HashMap::new();
-        for path in latent.videos.iter().map(PathBuf::as_path) {
-            let Some(looked) = of(path) else { continue };
-            let wrong = |what: String| problem(Some(l), Some(path), what);
-            if let Some(what) = &looked.problem {
-                found.push(wrong(what.clone()));
-            }
-            if let Some(size) = &looked.size {
-                sizes.entry(size).or_default().push(path);
-            }
-            if let Some(digest) = &looked.digest {
-                if let Some(same) = contents.insert(digest, path) {
-                    found.push(wrong(format!("its content is that of {}", same.display())));
-                }
-                if true_digest == Some(digest) {
-                    found.push(wrong("its content is that of the true video".to_owned()));
-                }
-            }
+        if let Some(size) = &looked.size {
+            sizes.entry(size).or_default().push(path);
         }
+        if looked.digest.is_some() && looked.digest.as_ref() == true_digest {
+            found.push(problem(Some(l), Some(path), "its content is that of the true video".to_owned()));
+        }
+    }
+    for repeat in sources::repeats(task, |path| of(path)?.digest.as_deref()) {
+        let (latent, what) = match &repeat {
+            Repeat::Prompt { latents, .. } => (latents[0], "the same prompt more than once"),
+            Repeat::Video { latent, .. } => (*latent, "the same content more than once"),
+        };
+        found.push(problem(Some(latent), None, format!("{what}: {repeat}")));
     }
     let most = sizes.iter().max_by_key(|(_, paths)| paths.len()).map(|(size, _)| *size);
     for (&size, paths) in &sizes {

@@ -7,6 +7,7 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
     fs,
     path::{Path, PathBuf},
+    str::FromStr,
 };
 
 use serde::Serialize;
@@ -41,6 +42,20 @@ pub enum ExportForm {
     WebDataset,
     /// The Hugging Face hub's VideoFolder.
     VideoFolder,
+}
+
+impl FromStr for ExportForm {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let all = [Self::WebDataset, Self::VideoFolder];
+        all.into_iter().find(|form| form.form().name() == name).ok_or_else(|| {
+            format!(
+                "there is no export as `{name}`; known are {}",
+                all.map(|form| form.form().name()).join(", ")
+            )
+        })
+    }
 }
 
 impl ExportForm {

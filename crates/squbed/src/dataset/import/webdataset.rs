@@ -43,13 +43,7 @@ pub(super) fn read(
     limit: usize,
     contents: &mut Contents,
 ) -> Result<(), DatasetError> {
-    let Some(videos) = videos else {
-        return Err(DatasetError::NotOfForm {
-            path: source.to_owned(),
-            form: "import without a folder for the videos",
-            problem: "name one with --videos; they are unpacked there".to_owned(),
-        });
-    };
+    let videos = videos.ok_or_else(|| DatasetError::Nowhere { path: source.to_owned() })?;
     let shards = shards(source)?;
     if shards.is_empty() {
         return Err(DatasetError::NotOfForm {
