@@ -52,7 +52,12 @@ tasks = [
 ]
 arrow = pa.Table.from_pylist(tasks)
 pq.write_table(arrow, out / "tasks_pyarrow.parquet", compression="zstd")
-pq.write_table(arrow, out / "tasks_snappy.parquet", compression="snappy")
+pq.write_table(arrow, out / "tasks_snappy.parquet")  # snappy is pyarrow's default
+pq.write_table(arrow, out / "tasks_gzip.parquet", compression="gzip")
+# A part of a cache, its metadata with it, in a compression that squbed does not read.
+part = pq.ParquetFile(sorted((out / "cache-v1").glob("*/*.parquet"))[0])
+header = {b"squbed.cache": part.metadata.metadata[b"squbed.cache"]}
+pq.write_table(part.read().replace_schema_metadata(header), out / "cache_gzip.parquet", compression="gzip")
 # Texts as views, lists with 64-bit offsets, a dictionary: polars' own types.
 frame = pl.DataFrame(tasks).with_columns(pl.col("dataset").cast(pl.Categorical))
 frame.write_parquet(out / "tasks_polars.parquet")

@@ -125,12 +125,19 @@ fn main() -> ExitCode {
     };
     #[cfg(unix)]
     survive_file_limits();
+    // Only an experiment has keys; everything else is given by flags.
+    let by_flags = !matches!(cli.command, Command::Run(_));
     match panic::catch_unwind(|| dispatch(cli)) {
         Ok(Ok(Done::Whole)) => ExitCode::SUCCESS,
         Ok(Ok(Done::WithFailures)) => ExitCode::from(3),
         Ok(Ok(Done::Nothing)) => ExitCode::from(1),
         Ok(Err(error)) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
-        Ok(Err(error)) => ExitCode::from(explain(&error)),
+        Ok(Err(mut error)) => {
+            if let Some(known) = error.downcast_mut::<squbed::Error>().filter(|_| by_flags) {
+                known.name_flags();
+            }
+            ExitCode::from(explain(&error))
+        }
         Err(_) => ExitCode::from(2),
     }
 }
@@ -205,6 +212,10 @@ fn explain(error: &anyhow::Error) -> u8 {
     let hint = match fault {
         Some(Fault::Program) => Some(
             "this is a fault of the program, not of your input; please report it with the command line"
+                .to_owned(),
+        ),
+        _ if output::is_of_stdout(error) => Some(
+            "standard output goes where the shell sends it (`>`, `|`): see that there is room there and that it may be written to"
                 .to_owned(),
         ),
         _ => known.and_then(squbed::Error::hint).or_else(|| squbed::remedy(error.as_ref())),

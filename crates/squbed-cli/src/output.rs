@@ -13,6 +13,9 @@ use serde::{
 };
 use serde_json::Value;
 
+/// What is told where data cannot go to stdout.
+const STDOUT: &str = "cannot write to standard output";
+
 /// Form of the data on stdout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -53,7 +56,7 @@ impl Records {
 
     /// Prints to stdout.
     pub(crate) fn print(&self, format: Format) -> anyhow::Result<()> {
-        self.write(format).context("cannot write to standard output")
+        self.write(format).context(STDOUT)
     }
 
     fn write(&self, format: Format) -> anyhow::Result<()> {
@@ -122,9 +125,18 @@ impl Records {
     }
 }
 
+/// Prints a text as it is.
+pub(crate) fn print_text(text: &str) -> anyhow::Result<()> {
+    io::stdout().lock().write_all(text.as_bytes()).context(STDOUT)
+}
+
 /// Prints rows of `width` finite numbers each, in full precision. JSON gives an array of arrays, JSON Lines an array a
 /// line, CSV a header x1, x2, …
 pub(crate) fn print_rows(numbers: &[f64], width: usize, format: Format) -> anyhow::Result<()> {
+    write_rows(numbers, width, format).context(STDOUT)
+}
+
+fn write_rows(numbers: &[f64], width: usize, format: Format) -> io::Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let (before, between, after, separator) = match format {
         Format::Json => ("[[", "],\n [", "]]", ","),
@@ -144,7 +156,7 @@ pub(crate) fn print_rows(numbers: &[f64], width: usize, format: Format) -> anyho
         }
     }
     writeln!(out, "{after}")?;
-    Ok(out.flush()?)
+    out.flush()
 }
 
 /// A value of a table: numbers that are not whole have six significant digits; the other formats give all.
@@ -218,6 +230,11 @@ pub(crate) fn tell(kind: &str, layers: &[String], hint: Option<&str>) {
     if let Some(hint) = hint {
         line(&format!("hint: {hint}"));
     }
+}
+
+/// Whether an error is one of writing to stdout.
+pub(crate) fn is_of_stdout(error: &anyhow::Error) -> bool {
+    error.to_string() == STDOUT
 }
 
 /// Whether an error only says that the reader of stdout went away.

@@ -31,6 +31,8 @@ mod limits;
 mod models;
 #[path = "cli/refine.rs"]
 mod refine;
+#[path = "cli/run.rs"]
+mod run;
 #[path = "cli/steps.rs"]
 mod steps;
 #[path = "cli/tensor.rs"]

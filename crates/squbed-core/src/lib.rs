@@ -20,7 +20,7 @@ mod task;
 pub use causes::causes;
 pub use clip::{Clip, ClipError, Frame};
 pub use encoder::EncoderIdentity;
-pub use result::{AccuracyScore, Flag, GroupFit, Interval, Intervals, Repeat, TaskUncertainty};
+pub use result::{AccuracyScore, CutPrompt, Flag, GroupFit, Interval, Intervals, Repeat, TaskUncertainty};
 pub use sampling::{Sampling, SamplingError};
 pub use source::{
     BoxError, GenerateRequest, PromptRefiner, RefineRequest, Refinement, Rejection, VideoGenerator,

@@ -21,6 +21,10 @@ pub enum Flag {
     Saturated,
     /// Rayleigh's test does not tell the group from a uniform one at the 5 % level.
     NearUniform,
+    /// The group falls in two clusters of two samples at least each, which one von Mises–Fisher distribution does not
+    /// describe: no normal distribution of any covariance parts so well along its first principal component, at the 0.1 %
+    /// level. Never of fewer than four samples, nor in fewer than 64 dimensions.
+    Bimodal,
 }
 
 /// One von Mises–Fisher fit and its entropy.
@@ -48,6 +52,9 @@ pub struct GroupFit {
     /// p of Rayleigh's test of uniformity; NaN where it was not made.
     #[serde(with = "float", default = "undefined")]
     pub rayleigh_p: f64,
+    /// p of the test for two clusters; none where it was not made: of fewer than four samples, or in fewer than 64 dimensions.
+    #[serde(default)]
+    pub two_clusters_p: Option<f64>,
     /// Remarks.
     pub flags: Vec<Flag>,
 }
@@ -122,11 +129,18 @@ pub struct TaskUncertainty {
     pub videos: Vec<GroupFit>,
     /// Latent prompts whose videos form a point mass; they are left out of the mean, and counted here.
     pub latents_left_out: usize,
-    /// The fit of all the task's videos at once: its entropy is h(V | ℓ), the total `mi`. Absent in older files, as are
-    /// the next two.
+    /// The fit of the mixture of the task's videos over latent prompts: its entropy is h(V | ℓ), the total `mi`.
+    ///
+    /// Under the estimator U it is no fit of these videos all together: r̄ is what as many videos would have if each two
+    /// were as far apart as two of *different* latent prompts are on average. That is unbiased for the mixture over all
+    /// latent prompts that there could be, of which these are a sample. Rayleigh's test does not hold of it, and
+    /// `rayleigh_p` is NaN. Under other estimators it is the fit of all the videos at once.
+    ///
+    /// Absent in older files, as are the next two.
     #[serde(default)]
     pub pooled: Option<GroupFit>,
-    /// I(V; Z | ℓ) = h(V | ℓ) − h(V | Z), nats: what a prompt leaves open as far as the videos show it.
+    /// I(V; Z | ℓ) = h(V | ℓ) − h(V | Z), nats: what a prompt leaves open as far as the videos show it. A
+    /// difference of two estimates: below 0 it means no information beyond the noise of sampling.
     #[serde(with = "float", default = "undefined")]
     pub mutual_information: f64,
     /// Intervals of all of these.
@@ -139,6 +153,18 @@ pub struct TaskUncertainty {
     /// Samples that stand more than once where a spread is measured.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repeats: Vec<Repeat>,
+    /// Latent prompts whose ends their encoder does not see.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cut: Vec<CutPrompt>,
+}
+
+/// A latent prompt that is longer than its encoder takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CutPrompt {
+    /// Its position in the task, from 0.
+    pub latent: usize,
+    /// Characters behind the encoder's limit, which count for nothing.
+    pub characters: usize,
 }
 
 /// A sample that stands more than once among those whose spread is measured, which is smaller for it.
@@ -159,6 +185,18 @@ pub enum Repeat {
         /// Their names; their paths where two have one name.
         videos: Vec<String>,
     },
+    /// Videos of several latent prompts whose files have the same content.
+    Shared {
+        /// The latent prompts' positions in the task, from 0.
+        latents: Vec<usize>,
+        /// The videos' names; their paths where two have one name.
+        videos: Vec<String>,
+    },
+    /// Generated videos whose content is that of the task's ground truth.
+    GroundTruth {
+        /// Their names; their paths where two have one name.
+        videos: Vec<String>,
+    },
 }
 
 impl fmt::Display for Repeat {
@@ -171,6 +209,11 @@ impl fmt::Display for Repeat {
             Self::Video { latent, videos } => {
                 write!(f, "latent prompt {latent}: {}", videos.join(" and "))
             }
+            Self::Shared { latents, videos } => {
+                let latents: Vec<String> = latents.iter().map(usize::to_string).collect();
+                write!(f, "latent prompts {}: {}", latents.join(" and "), videos.join(" and "))
+            }
+            Self::GroundTruth { videos } => write!(f, "{}", videos.join(" and ")),
         }
     }
 }

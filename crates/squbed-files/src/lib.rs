@@ -31,6 +31,15 @@ pub fn open(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
+/// A path with its first `~` as a shell would have it: `~` alone and what begins with `~/` lie in the user's folder, where the
+/// system names one. Others, such as `~name/`, stay as they are.
+pub fn expand_home(path: &Path) -> PathBuf {
+    match (path.strip_prefix("~"), std::env::home_dir()) {
+        (Ok(rest), Some(home)) if !home.as_os_str().is_empty() => home.join(rest),
+        _ => path.to_owned(),
+    }
+}
+
 /// The bytes of a file that [`open`] takes.
 ///
 /// # Errors

@@ -22,8 +22,10 @@ const SHIFT: [f32; 3] = [-0.030, -0.088, -0.188];
 const SCALE: [f32; 3] = [0.458, 0.448, 0.450];
 /// Added to a length before dividing by it.
 const NORM_EPS: f64 = 1e-10;
-/// Pairs that pass through the network at once: VGG16's first maps of one at 224×224 take 50 MB.
-const PAIRS: usize = 4;
+/// Frames that pass through the network at once: VGG16's maps of one at 224×224 take some 50 MB.
+const FRAMES_ON_A_CPU: usize = 4;
+/// On a GPU, which a few frames leave idle: those of a whole video, as they are compared.
+const FRAMES_ON_A_GPU: usize = 16;
 
 /// LPIPS with one network.
 pub struct Lpips {
@@ -82,11 +84,25 @@ impl Lpips {
     ///
     /// Clips of different length, frames of different size or too small for the network.
     pub fn frames(&self, a: &[Frame], b: &[Frame]) -> Result<Vec<f64>> {
-        check_paired(a, b)?;
+        Ok(self.clips(&[a], b)?.pop().unwrap_or_default())
+    }
+
+    /// The distances of each of several clips from one, frame by frame, as [`frames`](Self::frames) gives them. The one clip
+    /// passes through the network once, a few frames at a time, so that memory is bounded whatever there is to compare.
+    ///
+    /// # Errors
+    ///
+    /// As [`frames`](Self::frames).
+    pub fn clips(&self, clips: &[&[Frame]], with: &[Frame]) -> Result<Vec<Vec<f64>>> {
         let metric = Metric::Lpips(self.tower.backbone()).name();
         let least = self.tower.backbone().least_side();
-        let Some(first) = a.first() else { return Ok(Vec::new()) };
-        for frame in a.iter().chain(b) {
+        for clip in clips {
+            check_paired(clip, with)?;
+        }
+        let mut distances = vec![Vec::with_capacity(with.len()); clips.len()];
+        let all = || clips.iter().copied().flatten().chain(with);
+        let Some(first) = all().next() else { return Ok(distances) };
+        for frame in all() {
             let (width, height) = (frame.width(), frame.height());
             if [width, height] != [first.width(), first.height()] {
                 return Err(Error::Sizes { a: [first.width(), first.height()], b: [width, height] });
@@ -95,10 +111,14 @@ impl Lpips {
                 return Err(Error::TooSmall { metric, least, width, height });
             }
         }
-        let mut distances = Vec::with_capacity(a.len());
-        for (a, b) in a.chunks(PAIRS).zip(b.chunks(PAIRS)) {
-            let depths = self.by_depth(&self.tensor(a)?, &self.tensor(b)?)?;
-            distances.extend(depths.iter().map(|depths| depths.iter().sum::<f64>()));
+        let at_once = if self.device.is_cpu() { FRAMES_ON_A_CPU } else { FRAMES_ON_A_GPU };
+        for (i, with) in with.chunks(at_once).enumerate() {
+            let with_maps = self.maps(&self.tensor(with)?)?;
+            for (clip, distances) in clips.iter().zip(&mut distances) {
+                let part = &clip[i * at_once..][..with.len()];
+                let depths = self.distances(&self.maps(&self.tensor(part)?)?, &with_maps)?;
+                distances.extend(depths.iter().map(|depths| depths.iter().sum::<f64>()));
+            }
         }
         Ok(distances)
     }
@@ -110,17 +130,25 @@ impl Lpips {
     ///
     /// Batches of different shape, or images too small for the network.
     pub fn by_depth(&self, a: &Tensor, b: &Tensor) -> Result<Vec<[f64; 5]>> {
-        let pairs = a.dim(0)?;
-        // A batch of both, so that each pair goes through the same arithmetic.
-        let both = Tensor::cat(&[a, b], 0)?.to_device(&self.device)?.to_dtype(DType::F32)?;
+        self.distances(&self.maps(a)?, &self.maps(b)?)
+    }
+
+    /// The maps of images at the five depths, each position at length 1 over the channels, in f32.
+    fn maps(&self, images: &Tensor) -> Result<Vec<Tensor>> {
+        let images = images.to_device(&self.device)?.to_dtype(DType::F32)?;
         let shift = Tensor::new(&SHIFT, &self.device)?;
         let scale = Tensor::new(&SCALE, &self.device)?;
-        let maps = self.tower.forward(&both.broadcast_sub(&shift)?.broadcast_div(&scale)?)?;
-        let mut distances = vec![[0.0; 5]; pairs];
-        for (depth, (map, head)) in maps.iter().zip(&self.heads).enumerate() {
-            let (_, h, w, _) = map.dims4()?;
-            let unit = unit(&map.to_dtype(DType::F32)?)?;
-            let difference = (unit.narrow(0, 0, pairs)? - unit.narrow(0, pairs, pairs)?)?.sqr()?;
+        let maps = self.tower.forward(&images.broadcast_sub(&shift)?.broadcast_div(&scale)?)?;
+        maps.iter().map(|map| unit(&map.to_dtype(DType::F32)?)).collect()
+    }
+
+    /// [`by_depth`](Self::by_depth) of their [`maps`](Self::maps).
+    fn distances(&self, a: &[Tensor], b: &[Tensor]) -> Result<Vec<[f64; 5]>> {
+        let mut distances = Vec::new();
+        for (depth, ((a, b), head)) in a.iter().zip(b).zip(&self.heads).enumerate() {
+            let (pairs, h, w, _) = a.dims4()?;
+            distances.resize(pairs, [0.0; 5]);
+            let difference = (a - b)?.sqr()?;
             // Not a product of matrices, whose sums depend on how many pairs there are.
             let weighted = difference.broadcast_mul(head)?.sum(D::Minus1)?.reshape((pairs, h * w))?;
             // The mean over up to 50,000 positions is taken in f64.

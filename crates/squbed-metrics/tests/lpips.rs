@@ -87,6 +87,15 @@ fn a_batch_equals_its_pairs() {
     assert_eq!(together, alone);
     assert_eq!((together[0], together[1]), (together[3], together[4]));
     assert!(lpips.frames(&[], &[]).unwrap().is_empty());
+    // Several clips against one are each of them against it, whatever the number of frames at once.
+    let (one, other) = ([side(0), side(0), side(0)].concat(), [side(1), side(1), side(1)].concat());
+    let clips = lpips.clips(&[&one, &other, &one], &other).unwrap();
+    let alone = lpips.frames(&one, &other).unwrap();
+    assert_eq!(clips, [alone.clone(), vec![0.0; other.len()], alone.clone()]);
+    assert_eq!(alone[..together.len()], together);
+    assert_eq!(alone, together.repeat(3));
+    assert!(lpips.clips(&[], &other).unwrap().is_empty());
+    assert!(lpips.clips(&[&one, &other[1..]], &other).is_err());
 }
 
 #[test]

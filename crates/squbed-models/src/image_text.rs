@@ -147,6 +147,10 @@ impl TextEncoder for ClipText {
     fn embed(&self, texts: &[&str]) -> Result<Tensor, EncodeError> {
         self.encode(texts).map_err(|error| encode_error(&self.identity, error))
     }
+
+    fn characters_cut(&self, texts: &[&str]) -> Result<Vec<usize>, EncodeError> {
+        self.tokenizer.cut(texts).map_err(|error| encode_error(&self.identity, error))
+    }
 }
 
 impl ClipImages {

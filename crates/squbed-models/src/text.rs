@@ -102,11 +102,16 @@ impl SentenceEncoder {
     }
 
     fn tokenize(&self, texts: &[&str]) -> Result<Vec<Vec<u32>>, Error> {
+        self.prompted(texts, |texts| self.tokenizer.encode(texts))
+    }
+
+    /// With the model's own prompt before each text.
+    fn prompted<T>(&self, texts: &[&str], of: impl FnOnce(&[&str]) -> T) -> T {
         if self.prompt.is_empty() {
-            return self.tokenizer.encode(texts);
+            return of(texts);
         }
         let texts: Vec<String> = texts.iter().map(|text| format!("{}{text}", self.prompt)).collect();
-        self.tokenizer.encode(&texts.iter().map(String::as_str).collect::<Vec<_>>())
+        of(&texts.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     /// Embeddings `[b, d]` in f32 of token ids `[b, l]` with an optional mask `[b, l]`, 1 for a token.
@@ -133,5 +138,10 @@ impl TextEncoder for SentenceEncoder {
 
     fn embed(&self, texts: &[&str]) -> Result<Tensor, EncodeError> {
         self.encode(texts).map_err(|error| encode_error(&self.identity, error))
+    }
+
+    fn characters_cut(&self, texts: &[&str]) -> Result<Vec<usize>, EncodeError> {
+        let cut = self.prompted(texts, |texts| self.tokenizer.cut(texts));
+        cut.map_err(|error| encode_error(&self.identity, error))
     }
 }

@@ -227,6 +227,10 @@ fn a_text_of_ten_thousand_tokens_is_cut() {
     let ids = encoder.token_ids(&long).unwrap();
     assert_eq!((ids.len(), ids[0], ids[15]), (16, 0, 2));
     assert_eq!(tiny.embed(&[&long]), tiny.embed(&[&"dog ".repeat(14)]));
+    // And how much is cut is told: 14 tokens stand between the two special ones.
+    let (full, more) = ("dog ".repeat(14), "dog ".repeat(17));
+    let cut = encoder.characters_cut(&[&long, "dog", &full, more.trim()]).unwrap();
+    assert_eq!(cut, [4 * 10_000 - 4 * 14 + 1, 0, 0, " dog dog dog".len()]);
 }
 
 #[test]

@@ -29,7 +29,7 @@ mod write;
 pub use data::{
     AccuracyMetric, Bound, Claim, ClaimCurves, ClaimScatter, ClaimTest, Contribution, Correlation, Estimate,
     Failure, Floor, Image, LatentReport, Method, MethodOption, NotRun, Note, Origin, Outcome, Quantity,
-    Range, ReportData, RiskCoverage, Run, SeedRow, SeedTable, Step, TaskReport, Truth, Verdict,
+    Range, ReportData, RiskCoverage, Run, SeedRow, SeedTable, Step, TaskReport, Truth, Verdict, VideoAnomaly,
 };
 pub use error::Error;
 pub use figures::plots;

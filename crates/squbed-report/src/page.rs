@@ -12,7 +12,8 @@ use crate::{Error, ReportData, check::check, format::clean, view};
 /// unequal length) and where a picture is in no format that browsers show.
 pub fn render(data: &ReportData) -> Result<String, Error> {
     check(data)?;
-    let page = view::page(data)?;
+    let anchors = view::anchors(data);
+    let page = view::page(data, &anchors)?;
     let mut templates = Environment::new();
     templates.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
     templates.set_undefined_behavior(UndefinedBehavior::Strict);

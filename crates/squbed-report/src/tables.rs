@@ -16,7 +16,7 @@ pub struct Table {
 }
 
 /// The names that a table of some report can have.
-pub(crate) const TABLES: [&str; 14] = [
+pub(crate) const TABLES: [&str; 15] = [
     "tests",
     "past_the_prompts",
     "correlations",
@@ -26,6 +26,7 @@ pub(crate) const TABLES: [&str; 14] = [
     "tasks",
     "accuracies",
     "latents",
+    "anomalies",
     "options",
     "floors",
     "seeds",
@@ -129,6 +130,15 @@ pub fn tables(data: &ReportData) -> Vec<Table> {
         tasks(data),
         accuracies(data),
         latents(data),
+        Table {
+            name: "anomalies",
+            head: vec!["id", "latent_prompt", "video", "surprise", "log_density", "videos"],
+            rows: data
+                .anomalies
+                .iter()
+                .map(|a| with([&a.task, &a.prompt, &a.video], [a.surprise, a.log_density, a.videos as f64]))
+                .collect(),
+        },
         Table {
             name: "options",
             head: vec!["method", "option", "value", "reason"],

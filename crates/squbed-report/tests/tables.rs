@@ -27,6 +27,7 @@ fn tables_hold_every_digit_and_are_read_back() {
             "tasks",
             "accuracies",
             "latents",
+            "anomalies",
             "options",
             "floors",
             "seeds",

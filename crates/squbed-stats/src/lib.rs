@@ -1,6 +1,6 @@
 //! Statistics over tasks: the rank correlations of Kendall (plain, partial, by permutation, on subsets), Spearman and
 //! Pearson; intervals that resample tasks; Holm's correction; power before any data; the risk–coverage curve and a
-//! conformal threshold.
+//! conformal threshold; whether scores fall in two parts.
 //!
 //! Correlations equal SciPy 1.17's. Infinities are ordinary values where only order counts; NaN is an error; a
 //! constant column gives NaN.
@@ -19,6 +19,7 @@ mod random;
 mod rank;
 mod risk_coverage;
 mod share;
+mod split;
 mod student;
 mod subset;
 
@@ -29,13 +30,14 @@ pub use holm::holm;
 pub use jackknife::{jackknife_kendall, jackknife_partial_kendall};
 pub use kendall::{Kendall, KendallMethod, MOST_EXACT, kendall, tau_b};
 pub use linear::{LinearCorrelation, pearson, spearman};
-pub use partial::{PartialKendall, partial_kendall};
+pub use partial::{PartialKendall, PartialPermutation, partial_kendall, permutation_partial_kendall};
 pub use permutation::{PermutationTest, permutation_kendall};
 pub use power::{KendallPower, kendall_power, tau_of_normal};
 pub use random::draw;
 pub use rank::{ranks, z_scores};
 pub use risk_coverage::{CoveragePoint, RiskCoverage, risk_coverage};
 pub use share::{RankShares, rank_shares};
+pub use split::{Split, split_in_two};
 pub use student::student_quantile;
 pub use subset::{SubsetPoint, kendall_by_subset};
 

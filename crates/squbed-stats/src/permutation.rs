@@ -113,7 +113,7 @@ impl Pairs {
 }
 
 /// Every order of the values, each item taken as different (Heap 1963, doi:10.1093/comjnl/6.3.293).
-fn each_permutation(values: &mut [u32], see: &mut dyn FnMut(&[u32])) {
+pub(crate) fn each_permutation(values: &mut [u32], see: &mut dyn FnMut(&[u32])) {
     let mut counters = vec![0; values.len()];
     see(values);
     let mut i = 1;

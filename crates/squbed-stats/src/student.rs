@@ -27,6 +27,15 @@ pub(crate) fn two_sided(freedom: usize, r_square: f64, one_minus_r_square: f64) 
     }
 }
 
+/// An upper bound of the logarithm of [`two_sided`], from 1 − r²: ln I_x(a, ½) ≤ ln xᵃ/(a B(a, ½) √(1 − x)), since
+/// (1 − t)^(−½) is at most (1 − x)^(−½) below x. It is too large by less than x in a tail, and in logarithms no tail is too
+/// small for it.
+pub(crate) fn log_correlation_tail(freedom: usize, one_minus_r_square: f64) -> f64 {
+    let (a, x) = (freedom as f64 / 2.0, one_minus_r_square);
+    let log = a * x.ln() - a.ln() - (-x).ln_1p() / 2.0 + gamma_ratio(a).ln() - PI.ln() / 2.0;
+    log.min(0.0)
+}
+
 /// Γ(a + ½)/Γ(a): asymptotic from a = 20 (DLMF 5.11.13, in log form), from there down by recurrence.
 fn gamma_ratio(a: f64) -> f64 {
     let (mut a, mut factor) = (a, 1.0);

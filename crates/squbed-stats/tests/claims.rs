@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use squbed_stats::{
     Alternative, Error, KendallMethod, bootstrap, bootstrap_partial_kendall, conformal_threshold, kendall,
-    kendall_by_subset, kendall_power, partial_kendall, pearson, rank_shares, ranks, tau_of_normal,
+    kendall_by_subset, kendall_power, partial_kendall, pearson, permutation_partial_kendall, rank_shares,
+    ranks, split_in_two, tau_of_normal,
 };
 
 fn same(a: f64, b: f64) -> bool {
@@ -199,4 +200,133 @@ fn a_conformal_threshold_by_hand() {
     assert!(
         conformal_threshold(&u, &a, f64::NAN, 0.1).is_err() && conformal_threshold(&u, &a, 0.5, 0.0).is_err()
     );
+}
+
+/// Every order of 0..n.
+fn orders(n: usize) -> Vec<Vec<usize>> {
+    if n == 0 {
+        return vec![Vec::new()];
+    }
+    let shorter = orders(n - 1);
+    let with = |order: &Vec<usize>| -> Vec<Vec<usize>> {
+        (0..n).map(|at| [&order[..at], &[n - 1], &order[at..]].concat()).collect()
+    };
+    shorter.iter().flat_map(with).collect()
+}
+
+#[test]
+fn the_permuted_residuals_are_all_of_them() {
+    // By the definition: y's ranks on z's by least squares, the residuals in each of 120 orders.
+    let (x, y) = ([2.0, 1.0, 3.0, 5.0, 4.0], [1.0, 2.0, 4.0, 4.0, 3.0]);
+    let z = [1.0, 1.0, 2.0, 3.0, 2.0];
+    let (rank_y, rank_z) = (ranks(&y), ranks(&z));
+    let slope = rank_y.iter().zip(&rank_z).map(|(y, z)| (y - 3.0) * (z - 3.0)).sum::<f64>()
+        / rank_z.iter().map(|z| (z - 3.0) * (z - 3.0)).sum::<f64>();
+    let fitted: Vec<f64> = rank_z.iter().map(|z| 3.0 + slope * (z - 3.0)).collect();
+    let observed = partial_kendall(&x, &y, &z, Alternative::TwoSided).unwrap().tau;
+    let mut hits = [0; 3];
+    for order in orders(5) {
+        let permuted: Vec<f64> =
+            (0..5).map(|i| ((fitted[i] + rank_y[order[i]] - fitted[order[i]]) * 1e8).round()).collect();
+        let tau = partial_kendall(&x, &permuted, &z, Alternative::TwoSided).unwrap().tau;
+        let far = [tau.abs() >= observed.abs() - 1e-9, tau <= observed + 1e-9, tau >= observed - 1e-9];
+        hits.iter_mut().zip(far).for_each(|(hits, far)| *hits += i32::from(far || tau.is_nan()));
+    }
+    let got = permutation_partial_kendall(&x, &y, &z, 120, 1).unwrap();
+    assert_eq!((got.tau, got.pairings, got.exact), (observed, 120, true));
+    let want = hits.map(|hits| f64::from(hits) / 120.0);
+    assert_eq!([got.p_two_sided, got.p_less, got.p_greater], want);
+    assert!(want[0] > 0.05 && want[0] < 1.0, "{want:?}");
+    // Random ones come near, of three rows there is none, and z that orders the rows as x does leaves nothing.
+    let random = permutation_partial_kendall(&x, &y, &z, 119, 1).unwrap();
+    assert!((random.p_two_sided - want[0]).abs() < 0.15 && !random.exact, "{random:?}");
+    assert!(permutation_partial_kendall(&x[..3], &y[..3], &z[..3], 99, 1).unwrap().p_two_sided.is_nan());
+    assert!(permutation_partial_kendall(&x, &y, &x, 99, 1).unwrap().tau.is_nan());
+    assert_eq!(permutation_partial_kendall(&x, &y, &z, 0, 1).unwrap_err(), Error::NoPairing);
+    assert!(permutation_partial_kendall(&x, &y, &z[..4], 9, 1).is_err());
+}
+
+/// Of independent columns: how often the permutation test says p ≤ .05, the share of resamples without a partial τ, and how
+/// often the bootstrap's interval misses 0.
+fn of_independent_columns(n: u64, runs: u64) -> [f64; 3] {
+    let mut sums = [0.0; 3];
+    for run in 0..runs {
+        let column = |c: u64| (0..n).map(|i| normal(run * 7919 + n, 3 * i + c)).collect::<Vec<f64>>();
+        let (x, y, z) = (column(0), column(1), column(2));
+        let test = permutation_partial_kendall(&x, &y, &z, if n <= 5 { 120 } else { 199 }, 3).unwrap();
+        let interval = bootstrap_partial_kendall(&x, &y, &z, 0.95, 200, 5).unwrap();
+        let misses = !(interval.low <= 0.0 && 0.0 <= interval.high);
+        let found = [
+            f64::from(u8::from(test.p_two_sided <= 0.05)),
+            1.0 - interval.resamples as f64 / 200.0,
+            f64::from(u8::from(misses)),
+        ];
+        sums.iter_mut().zip(found).for_each(|(sum, value)| *sum += value / runs as f64);
+    }
+    sums
+}
+
+#[test]
+fn partial_tau_is_seldom_far_from_0_by_chance() {
+    for n in [5, 8, 10, 16, 24] {
+        let [size, undefined, misses] = of_independent_columns(n, 400);
+        println!(
+            "n = {n}: p <= .05 in {size:.3}, resamples undefined {undefined:.3}, interval misses 0 in {misses:.3}"
+        );
+        // Three standard errors of .05 are .033.
+        assert!(size <= 0.085, "n = {n}: {size}");
+        if n == 5 {
+            // Why an interval of so few rows is none.
+            assert!(undefined > 0.3 && misses > 0.3, "{undefined} {misses}");
+        } else {
+            assert!(undefined < 0.07 && misses < 0.12, "n = {n}: {undefined} {misses}");
+        }
+    }
+}
+
+#[test]
+fn scores_of_one_distribution_do_not_part_and_two_do() {
+    let share = |n: u64, level: f64, score: &dyn Fn(u64, u64) -> f64| {
+        let runs = 20_000;
+        let p = |run| split_in_two(&(0..n).map(|i| score(run, i)).collect::<Vec<f64>>()).unwrap().p;
+        (0..runs).filter(|&run| p(run) <= level).count() as f64 / runs as f64
+    };
+    for n in [4, 5, 10, 20] {
+        let alarms = share(n, 0.01, &normal);
+        // Evenly spread scores part a little better than normal ones.
+        let even = share(n, 0.01, &uniform);
+        let apart = share(n, 0.01, &|run, i| normal(run, i) + if i % 2 == 0 { 20.0 } else { 0.0 });
+        println!(
+            "n = {n}: {alarms:.4} of normal scores, {even:.4} of even ones, {apart:.3} of two clusters 20 σ apart"
+        );
+        // Three standard errors are .002; the bound is no wide one.
+        assert!((0.004..=0.0125).contains(&alarms), "{n}: {alarms}");
+        assert!(even <= 0.14, "{n}: {even}");
+        assert!(apart > if n == 4 { 0.3 } else { 0.9 }, "{n}: {apart}");
+    }
+}
+
+#[test]
+fn a_split_by_hand() {
+    // 6 scores with 2 above: of the variance 4/3·… between; 2⁵ − 7 = 25 partings, a correlation of 6 rows.
+    let scores = [0.0, 1.0, 0.0, 9.0, 10.0, 1.0];
+    let got = split_in_two(&scores).unwrap();
+    let x: Vec<f64> = scores.iter().map(|&s| f64::from(u8::from(s > 5.0))).collect();
+    let tail = pearson(&x, &scores, Alternative::TwoSided).unwrap();
+    assert!((got.share - tail.r * tail.r).abs() < 1e-12 && got.lower == 4);
+    assert!((got.p / (25.0 * tail.p) - 1.0).abs() < 0.01 && got.p >= 25.0 * tail.p, "{got:?} {tail:?}");
+    // One score that lies apart is no part; nor is anything of what is the same or too few.
+    assert!(split_in_two(&[0.0, 1.0, 2.0, 3.0, 4.0, 1e6]).unwrap().p > 0.5);
+    for none in [&[1.0; 9][..], &[0.0, 0.0, 9.0][..], &[][..]] {
+        assert!(split_in_two(none).unwrap().p.is_nan());
+    }
+    assert_eq!(split_in_two(&[1.0, 1.0, 2.0, 2.0, 2.0]).unwrap().p, 0.0);
+    assert!(
+        split_in_two(&[0.0, f64::NAN, 1.0, 2.0]).is_err() && split_in_two(&[0.0, f64::INFINITY]).is_err()
+    );
+    // Of many scores nothing overflows: 5000 normal ones are one, and two clusters are two.
+    let many: Vec<f64> = (0..5000).map(|i| normal(3, i)).collect();
+    assert_eq!(split_in_two(&many).unwrap().p, 1.0);
+    let two: Vec<f64> = many.iter().enumerate().map(|(i, x)| x + (i % 2) as f64 * 8.0).collect();
+    assert!(split_in_two(&two).unwrap().p < 1e-6);
 }

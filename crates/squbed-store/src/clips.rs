@@ -109,11 +109,14 @@ pub fn write_clips(path: &Path, rows: &[ClipRow]) -> Result<()> {
 ///
 /// # Errors
 ///
-/// What is no Parquet file, or a damaged one.
+/// What is no Parquet file, a damaged one, or one in a compression that is not built in.
 pub fn read_rows(path: &Path) -> Result<Vec<Map<String, Value>>> {
     let file = File::open(path).map_err(Error::io("open", path))?;
     let read = || {
         let metadata = columns::open(&file)?;
+        if let Some(codec) = columns::unread_codec(&metadata) {
+            return Ok(Err(Error::Codec { path: path.to_owned(), codec }));
+        }
         let file = file.try_clone()?;
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata).build()?;
         let mut rows = Vec::new();
@@ -129,9 +132,9 @@ pub fn read_rows(path: &Path) -> Result<Vec<Map<String, Value>>> {
                 }
             }
         }
-        Ok::<_, parquet::errors::ParquetError>(rows)
+        Ok::<_, parquet::errors::ParquetError>(Ok(rows))
     };
-    columns::guarded(read).map_err(Error::parquet(path))
+    columns::guarded(read).map_err(Error::parquet(path))?
 }
 
 fn cell(array: &ArrayRef, row: usize) -> Option<Value> {

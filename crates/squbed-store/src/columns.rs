@@ -18,7 +18,10 @@ use parquet::{
     },
     basic::{Compression, ZstdLevel},
     errors::ParquetError,
-    file::{metadata::KeyValue, properties::WriterProperties},
+    file::{
+        metadata::{ColumnChunkMetaData, KeyValue, RowGroupMetaData},
+        properties::WriterProperties,
+    },
 };
 
 use crate::{
@@ -29,6 +32,21 @@ use crate::{
 /// Reads a Parquet file's footer.
 pub(crate) fn open(file: &File) -> Result<ArrowReaderMetadata, ParquetError> {
     ArrowReaderMetadata::load(file, ArrowReaderOptions::new().with_skip_arrow_metadata(true))
+}
+
+/// What to do about a file in a compression that [`unread_codec`] names.
+pub(crate) const WRITE_AGAIN: &str =
+    "which this program cannot read; write it with snappy, with zstd or without compression";
+
+/// The name of a compression in a file that is not built in, such as GZIP.
+pub(crate) fn unread_codec(metadata: &ArrowReaderMetadata) -> Option<String> {
+    let columns = metadata.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns);
+    let unread = columns.map(ColumnChunkMetaData::compression).find(|codec| {
+        !matches!(codec, Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_))
+    })?;
+    let name = unread.to_string();
+    // The level is a writer's affair; a file does not state it.
+    Some(name.split('(').next().unwrap_or(&name).to_owned())
 }
 
 /// Writes one table; the file appears whole or not at all.

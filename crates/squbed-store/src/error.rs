@@ -8,7 +8,7 @@ use std::{
 use parquet::errors::ParquetError;
 use squbed_core::TaskError;
 
-use crate::{cache::RowProblem, npy::NpyError};
+use crate::{cache::RowProblem, columns::WRITE_AGAIN, npy::NpyError};
 
 /// This crate's results.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -98,6 +98,16 @@ pub enum Error {
         /// What belongs there.
         remedy: &'static str,
     },
+    /// A list of tasks in another form.
+    #[error("`{}` is {form}, where tasks are wanted as JSON Lines, one object a line, or as Parquet; {remedy}", path.display())]
+    NotJsonLines {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        form: &'static str,
+        /// How to make of it what is wanted.
+        remedy: &'static str,
+    },
     /// A value has no form in JSON.
     #[error("cannot write row {row} of `{}` as JSON", path.display())]
     ToJson {
@@ -170,7 +180,7 @@ pub enum Error {
         source: ParquetError,
     },
     /// A Parquet file is compressed in a way that this program does not read.
-    #[error("`{}` is compressed with {codec}; write it with zstd or without compression", path.display())]
+    #[error("`{}` is compressed with {codec}, {WRITE_AGAIN}", path.display())]
     Codec {
         /// The file.
         path: PathBuf,

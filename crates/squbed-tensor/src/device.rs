@@ -106,7 +106,7 @@ pub fn select_dtype(spec: &str, device: &Device) -> Result<DType> {
 pub fn describe(device: &Device) -> String {
     match device.location() {
         DeviceLocation::Cpu => {
-            format!("cpu, {} threads, {}", rayon::current_num_threads(), crate::conv::kernel_name())
+            format!("cpu, {} threads, {}", rayon::current_num_threads(), crate::cpu::kernel_name())
         }
         DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
         DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
@@ -208,7 +208,7 @@ pub fn cpu_paths() -> CpuPaths {
     } else {
         "portable"
     };
-    CpuPaths { convolution: crate::conv::kernel_name(), matrix_product, detected }
+    CpuPaths { convolution: crate::cpu::kernel_name(), matrix_product, detected }
 }
 
 /// Sets the threads of the CPU for everything here and in Candle. Once, before any work.

@@ -30,6 +30,16 @@ pub trait TextEncoder: Send {
     ///
     /// A text that cannot be tokenised, or a device that fails.
     fn embed(&self, texts: &[&str]) -> Result<Tensor, EncodeError>;
+
+    /// Characters at each text's end that lie behind the model's limit, which an embedding does not see; none where an encoder
+    /// has no limit.
+    ///
+    /// # Errors
+    ///
+    /// A text that cannot be tokenised.
+    fn characters_cut(&self, texts: &[&str]) -> Result<Vec<usize>, EncodeError> {
+        Ok(vec![0; texts.len()])
+    }
 }
 
 /// Images to embeddings.

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
 use crate::error::Result;
 
@@ -18,6 +18,20 @@ pub fn counted<T>(work: impl FnOnce() -> T) -> (T, u64) {
     let before = PRODUCTS.get();
     let result = work();
     (result, 2 * PRODUCTS.get().wrapping_sub(before))
+}
+
+/// Runs `work` on a thread of the pool where its tensors are on the CPU, so that each of its parallel loops begins there
+/// and none waits until the pool wakes; elsewhere, and on such a thread, at once. What it computes is counted here.
+pub fn in_pool<T: Send>(device: &Device, work: impl FnOnce() -> T + Send) -> T {
+    if !device.is_cpu() || rayon::current_thread_index().is_some() {
+        return work();
+    }
+    let (result, products) = rayon::scope(|_| {
+        let before = PRODUCTS.get();
+        (work(), PRODUCTS.get().wrapping_sub(before))
+    });
+    PRODUCTS.set(PRODUCTS.get().wrapping_add(products));
+    result
 }
 
 /// Counts multiply-adds.
@@ -52,6 +66,9 @@ mod tests {
         let conv = Conv3d::new(&zeros(&[3, 3, 3, 2, 8]), None, [1, 2, 2], &Padding3d::Same, false).unwrap();
         let (inner, flop) = counted(|| counted(|| conv.forward(&zeros(&[2, 4, 5, 6, 2])).unwrap()).1);
         assert_eq!((inner, flop), (flop, 2 * 2 * 36 * 27 * 2 * 8));
+        let (_, there) =
+            counted(|| in_pool(&Device::Cpu, || conv.forward(&zeros(&[2, 4, 5, 6, 2])).unwrap()));
+        assert_eq!(there, flop);
         assert_eq!(counted(|| ()).1, 0);
     }
 }

@@ -4,7 +4,7 @@ use candle_core::{CpuStorage, CustomOp1, DType, Layout, Shape, Tensor};
 use candle_nn::ops::{sigmoid, softmax_last_dim};
 use rayon::prelude::*;
 
-use crate::{error::Result, matmul};
+use crate::{cpu, error::Result, matmul};
 
 /// Multi-head attention, softmax(q·kᵀ/√d + bias)·v: q, k and v stand side by side in `qkv` `[b, l, 3, heads, d]`, the
 /// bias broadcasts to `[b, heads, l, l]`; gives `[b, l, heads, d]` (Vaswani et al. 2017, arXiv 1706.03762, equation 1).
@@ -27,6 +27,15 @@ pub fn attention(qkv: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     {
         crate::flop::add(2 * b * heads * l * l * d);
         return Ok(y);
+    }
+    if qkv.device().is_cpu() && qkv.dtype() == DType::F32 {
+        crate::flop::add(2 * b * heads * l * l * d);
+        let op = cpu::Attention { batch: b, length: l, heads, width: d };
+        let qkv = qkv.contiguous()?;
+        return Ok(match bias {
+            Some(bias) => qkv.apply_op2_no_bwd(bias, &op)?,
+            None => qkv.apply_op1_no_bwd(&op)?,
+        });
     }
     // [3, b, heads, l, d]
     let parts = qkv.permute((2, 0, 3, 1, 4))?;
@@ -115,19 +124,6 @@ impl Activation {
             Self::QuickGelu => (x * sigmoid(&(x * 1.702)?)?)?,
         })
     }
-
-    fn of(self, x: f32) -> f32 {
-        match self {
-            Self::Gelu => {
-                0.5 * x * (1.0 + candle_core::cpu::erf::erf_f32(x * std::f32::consts::FRAC_1_SQRT_2))
-            }
-            Self::GeluTanh => {
-                let inner = (2.0 / std::f32::consts::PI).sqrt() * (x + 0.044_715 * x * x * x);
-                0.5 * x * (1.0 + inner.tanh())
-            }
-            Self::QuickGelu => x / (1.0 + (-1.702 * x).exp()),
-        }
-    }
 }
 
 /// On the CPU, where Candle's own take one thread.
@@ -137,18 +133,14 @@ impl CustomOp1 for Activation {
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        /// Numbers in a task; one takes some ten microseconds.
+        /// Numbers in a task.
         const TASK: usize = 4096;
         let x = match (storage, layout.contiguous_offsets()) {
             (CpuStorage::F32(x), Some((start, end))) => &x[start..end],
             _ => candle_core::bail!("the activation on the CPU takes contiguous f32"),
         };
-        let mut y = vec![0.0; x.len()];
-        y.par_chunks_mut(TASK).zip(x.par_chunks(TASK)).for_each(|(y, x)| {
-            for (y, &x) in y.iter_mut().zip(x) {
-                *y = self.of(x);
-            }
-        });
+        let mut y = x.to_vec();
+        y.par_chunks_mut(TASK).for_each(|y| cpu::activate(*self, y));
         Ok((CpuStorage::F32(y), layout.shape().clone()))
     }
 }
@@ -159,23 +151,76 @@ mod tests {
 
     use super::*;
 
+    /// Numbers from −1 to 1, and the same in f64, in which no kernel of ours works.
+    fn both(shape: &[usize], seed: usize) -> [Tensor; 2] {
+        let count = shape.iter().product();
+        let number = |i: usize| ((i * 7919 + seed * 104_729 + 13) % 2003) as f32 / 1001.0 - 1.0;
+        let x = Tensor::from_vec((0..count).map(number).collect::<Vec<_>>(), shape, &Device::Cpu).unwrap();
+        let double = x.to_dtype(DType::F64).unwrap();
+        [x, double]
+    }
+
+    fn worst(got: &Tensor, want: &Tensor) -> f64 {
+        assert_eq!(got.dims(), want.dims());
+        let off = (got.to_dtype(DType::F64).unwrap() - want).unwrap().abs().unwrap();
+        off.flatten_all().unwrap().to_vec1::<f64>().unwrap().into_iter().fold(0.0, f64::max)
+    }
+
     #[test]
-    fn activations_are_their_definitions() {
-        let x: Vec<f32> = (-400..=400).map(|i| i as f32 / 40.0).collect();
-        let tensor = Tensor::new(x.as_slice(), &Device::Cpu).unwrap();
-        for activation in [Activation::Gelu, Activation::GeluTanh, Activation::QuickGelu] {
-            let y: Vec<f32> = activation.forward(&tensor).unwrap().to_vec1().unwrap();
-            let double = tensor.to_dtype(DType::F64).unwrap();
-            let exact: Vec<f64> = activation.forward(&double).unwrap().to_vec1().unwrap();
-            for (y, exact) in y.iter().zip(exact) {
-                assert!((f64::from(*y) - exact).abs() < 1e-6, "{activation:?}: {y} for {exact}");
+    fn attention_is_its_definition_at_every_size() {
+        for (b, l, heads, d) in [
+            (1, 1, 1, 1),
+            (2, 5, 3, 8),
+            (1, 16, 2, 16),
+            (3, 50, 2, 64),
+            (1, 77, 2, 40),
+            (2, 130, 1, 80),
+            (1, 200, 2, 32),
+        ] {
+            let [qkv, double] = both(&[b, l, 3, heads, d], l);
+            let check = |bias: Option<&[Tensor; 2]>| {
+                let got = attention(&qkv, bias.map(|bias| &bias[0])).unwrap();
+                let want = attention(&double, bias.map(|bias| &bias[1])).unwrap();
+                let worst = worst(&got, &want);
+                assert!(worst < 2e-6, "{b} {l} {heads} {d}, bias {:?}: {worst}", bias.map(|b| b[0].dims()));
+            };
+            check(None);
+            for shape in [[1, 1, l, l], [b, 1, 1, l], [b, heads, l, l], [1, heads, l, l]] {
+                check(Some(&both(&shape, 3)));
             }
+            // What is hidden weighs nothing; the first position is seen.
+            let hidden = (0..b * l).map(|i| if i % l > 0 && i % 3 > 0 { -3e4 } else { 0.0 });
+            let hidden = Tensor::from_vec(hidden.collect::<Vec<f32>>(), (b, 1, 1, l), &Device::Cpu).unwrap();
+            check(Some(&[hidden.clone(), hidden.to_dtype(DType::F64).unwrap()]));
         }
-        // They are three different functions: at 1 the first has Φ(1).
-        let at_one = |a: Activation| a.of(1.0);
-        assert!((at_one(Activation::Gelu) - 0.841_344_7).abs() < 1e-6);
-        assert!((at_one(Activation::GeluTanh) - 0.841_192).abs() < 1e-6);
-        assert!((at_one(Activation::QuickGelu) - 0.845_795_6).abs() < 1e-6);
+        // A NaN stays in its own sequence.
+        let mut numbers: Vec<f32> = both(&[2, 4, 3, 1, 4], 1)[0].flatten_all().unwrap().to_vec1().unwrap();
+        numbers[0] = f32::NAN;
+        let qkv = Tensor::from_vec(numbers, (2, 4, 3, 1, 4), &Device::Cpu).unwrap();
+        let y: Vec<f32> = attention(&qkv, None).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+        assert!(y[..4].iter().all(|y| y.is_nan()) && y[16..].iter().all(|y| y.is_finite()), "{y:?}");
+    }
+
+    #[test]
+    fn what_follows_a_linear_map_is_done_in_the_same_pass() {
+        for (rows, input, output) in [(1, 3, 5), (7, 384, 96), (33, 20, 130), (200, 64, 64)] {
+            let [weight, double] = both(&[output, input], 1);
+            let [bias, of_double] = both(&[output], 2);
+            let linear = crate::Linear::new(&weight, Some(&bias)).unwrap();
+            let exact = crate::Linear::new(&double, Some(&of_double)).unwrap();
+            let [x, of_x] = both(&[1, rows, input], 3);
+            let [sum, of_sum] = both(&[1, rows, output], 4);
+            let tolerance = 1e-6 * input as f64;
+            let worst = |got: Result<Tensor>, want: Result<Tensor>| worst(&got.unwrap(), &want.unwrap());
+            assert!(worst(linear.forward(&x), exact.forward(&of_x)) < tolerance);
+            assert!(worst(linear.forward_add(&x, &sum), exact.forward_add(&of_x, &of_sum)) < tolerance);
+            for activation in [Activation::Gelu, Activation::GeluTanh, Activation::QuickGelu] {
+                let got = linear.forward_activated(&x, activation);
+                assert!(worst(got, exact.forward_activated(&of_x, activation)) < tolerance, "{activation:?}");
+            }
+            let other = sum.narrow(1, 0, rows.min(2) - 1).unwrap();
+            assert!(linear.forward_add(&x, &other).is_err());
+        }
     }
 
     #[test]

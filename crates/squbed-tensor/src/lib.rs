@@ -9,6 +9,7 @@
 
 mod concat;
 mod conv;
+mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
 pub mod device;
@@ -27,7 +28,7 @@ pub use concat::Concat;
 pub use conv::{Conv3d, conv3d};
 pub use encoder::{EncodeError, ImageEncoder, TextEncoder, VideoEncoder};
 pub use error::{CandleError, Error, Result};
-pub use flop::{counted, matmul};
+pub use flop::{counted, in_pool, matmul};
 pub use layers::{Activation, attention, gate, layer_norm};
 pub use linear::Linear;
 pub use padding::Padding3d;

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use crate::{
     Padding3d,
     conv::{every, not_a_video},
+    cpu::{self, PoolKind as Kind},
     error::{Error, Result},
     padding::Axis,
 };
@@ -51,12 +52,6 @@ pub fn avg_pool3d(x: &Tensor, kernel: [usize; 3], stride: [usize; 3], padding: &
         }
     }
     Ok((passes(x, axes, Kind::Sum)? / kernel.iter().product::<usize>() as f64)?)
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Kind {
-    Max,
-    Sum,
 }
 
 /// The axes of the windows on a volume with elements.
@@ -151,33 +146,12 @@ impl CustomOp1 for CpuPass {
         let outer: usize = dims[..self.dim].iter().product();
         dims[self.dim] = self.axis.out;
         let mut y = vec![0.0; outer * self.axis.out * inner];
-        y.par_chunks_mut(inner).enumerate().with_min_len((8192 / inner).max(1)).for_each(|(i, y)| {
-            self.window(&x[i / self.axis.out * self.axis.size * inner..], i % self.axis.out, inner, y);
+        // Windows in a task: some ten thousand numbers, and no more than leaves every thread some.
+        let windows = outer * self.axis.out;
+        let task = (16_384 / inner).clamp(1, windows.div_ceil(4 * rayon::current_num_threads()).max(1));
+        y.par_chunks_mut(task * inner).enumerate().for_each(|(i, y)| {
+            cpu::pool(x, &self.axis, inner, self.kind, i * task, y);
         });
         Ok((CpuStorage::F32(y), Shape::from(dims)))
-    }
-}
-
-impl CpuPass {
-    /// One window: `x` begins with its line, `[size, inner]`.
-    fn window(&self, x: &[f32], position: usize, inner: usize, y: &mut [f32]) {
-        let start = position * self.axis.stride;
-        let first = start.saturating_sub(self.axis.before);
-        let end = (start + self.axis.kernel).saturating_sub(self.axis.before).min(self.axis.size);
-        let mut rows = (first..end).map(|j| &x[j * inner..][..inner]);
-        if let Some(row) = rows.next() {
-            y.copy_from_slice(row);
-        }
-        for row in rows {
-            match self.kind {
-                // NaN wins on either side.
-                Kind::Max => y.iter_mut().zip(row).for_each(|(y, &x)| {
-                    if x > *y || x.is_nan() {
-                        *y = x;
-                    }
-                }),
-                Kind::Sum => y.iter_mut().zip(row).for_each(|(y, &x)| *y += x),
-            }
-        }
     }
 }

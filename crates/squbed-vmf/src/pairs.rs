@@ -16,6 +16,9 @@ pub struct PairDistances {
     distances: Vec<f64>,
 }
 
+/// Steps of the power iteration; two components that are as large as each other to a thousandth need so many.
+const MOST_STEPS: usize = 2000;
+
 impl PairDistances {
     /// Distances of rows `[m][n]`, each as half the squared length of the difference of the two unit vectors, which
     /// keeps the digits of a tight group that 1 − cos would lose.
@@ -81,6 +84,44 @@ impl PairDistances {
             }
         }
         (pairs > 0.0).then(|| GroupStatistics::of_mean_distance(self.m, self.dim, sum / pairs))
+    }
+
+    /// The rows' scores on their first principal component, of sum 0 and length 1, up to their sign: the leading eigenvector
+    /// of the doubly centred distances (Gower 1966, doi:10.1093/biomet/53.3-4.325). None where all rows are the same.
+    pub fn leading_scores(&self) -> Option<Vec<f64>> {
+        let m = self.m;
+        let means: Vec<f64> =
+            self.distances.chunks_exact(m).map(|row| row.iter().sum::<f64>() / m as f64).collect();
+        let mean = means.iter().sum::<f64>() / m as f64;
+        if mean == 0.0 {
+            return None;
+        }
+        // Half the squared distances: the products of the centred rows.
+        let product = |i: usize, j: usize| means[i] + means[j] - mean - self.distances[i * m + j];
+        let products: Vec<f64> = (0..m * m).map(|at| product(at / m, at % m)).collect();
+        // The largest of its rows is no far start, and has a part in the leading direction of its own.
+        let start = (0..m).max_by(|&i, &j| products[i * m + i].total_cmp(&products[j * m + j]))?;
+        let mut scores = products[start * m..][..m].to_vec();
+        for _ in 0..MOST_STEPS {
+            let length = scores.iter().map(|x| x * x).sum::<f64>().sqrt();
+            if length == 0.0 {
+                return None;
+            }
+            scores.iter_mut().for_each(|x| *x /= length);
+            let next: Vec<f64> = products
+                .chunks_exact(m)
+                .map(|row| row.iter().zip(&scores).map(|(a, b)| a * b).sum::<f64>())
+                .collect();
+            let length = next.iter().map(|x| x * x).sum::<f64>().sqrt();
+            let moved: f64 = next.iter().zip(&scores).map(|(a, b)| (a / length - b).powi(2)).sum();
+            scores = next;
+            if moved < 1e-20 {
+                break;
+            }
+        }
+        let length = scores.iter().map(|x| x * x).sum::<f64>().sqrt();
+        scores.iter_mut().for_each(|x| *x /= length);
+        Some(scores)
     }
 
     /// 1 − the cosine of a row with the mean direction of the others; `None` where there is no other, or where the

@@ -170,3 +170,37 @@ fn groups_taken_as_one() {
     assert_eq!(Mixture::of(&[groups[0].clone(), vec![]]).unwrap_err(), Error::Empty);
     assert!(matches!(Mixture::of(&[vec![&[0.0, 0.0][..]]]), Err(Error::NoDirection { row: 0, .. })));
 }
+
+#[test]
+fn leading_scores_are_those_of_the_first_component() {
+    // Along a line: the scores are the places on it, centred and of length 1.
+    let places = [-0.02_f64, 0.0, 0.01, 0.03];
+    let x: Vec<f64> = places.iter().flat_map(|&t| [t.cos(), t.sin(), 0.0]).collect();
+    let scores = PairDistances::of(&rows(&x, 3)).unwrap().leading_scores().unwrap();
+    let mean = places.iter().sum::<f64>() / 4.0;
+    let length = places.iter().map(|t| (t - mean).powi(2)).sum::<f64>().sqrt();
+    let sign = scores[3].signum();
+    for (score, t) in scores.iter().zip(places) {
+        assert!((sign * score - (t - mean) / length).abs() < 1e-3, "{scores:?}");
+    }
+    // In many dimensions: of sum 0 and length 1, and no direction has more of the scatter.
+    let x = Sampler::new(200, 300.0, None).unwrap().rows(9, 4).unwrap();
+    let x = rows(&x, 200);
+    let scores = PairDistances::of(&x).unwrap().leading_scores().unwrap();
+    assert!(scores.iter().sum::<f64>().abs() < 1e-9);
+    assert!((scores.iter().map(|s| s * s).sum::<f64>() - 1.0).abs() < 1e-12);
+    let along = |scores: &[f64]| {
+        let of_axis = |axis: usize| scores.iter().zip(&x).map(|(s, row)| s * row[axis]).sum::<f64>();
+        (0..200).map(|axis| of_axis(axis).powi(2)).sum::<f64>()
+    };
+    let most = along(&scores);
+    for other in 0..9 {
+        let mut turned = scores.clone();
+        turned[other] += 0.1;
+        turned[(other + 4) % 9] -= 0.1;
+        let length = turned.iter().map(|s| s * s).sum::<f64>().sqrt();
+        turned.iter_mut().for_each(|s| *s /= length);
+        assert!(along(&turned) < most, "{other}");
+    }
+    assert!(PairDistances::of(&[x[0], x[0]]).unwrap().leading_scores().is_none());
+}

@@ -30,6 +30,8 @@ pub struct Embeddings {
     identity: EncoderIdentity,
     digests: BTreeMap<PathBuf, String>,
     rows: BTreeMap<String, Vec<f32>>,
+    /// By a text's digest, the characters at its end that the encoder does not see.
+    cut: BTreeMap<String, usize>,
 }
 
 /// What a call of [`embed_texts`], [`embed_images`] or [`embed_videos`] did.
@@ -47,7 +49,7 @@ pub struct Work {
 
 impl Embeddings {
     fn new(identity: EncoderIdentity) -> Self {
-        Self { identity, digests: BTreeMap::new(), rows: BTreeMap::new() }
+        Self { identity, digests: BTreeMap::new(), rows: BTreeMap::new(), cut: BTreeMap::new() }
     }
 
     /// What made them.
@@ -73,6 +75,11 @@ impl Embeddings {
     /// The embedding of a text.
     pub fn text(&self, text: &str) -> Option<&[f32]> {
         self.rows.get(&squbed_store::digest_text(text)).map(Vec::as_slice)
+    }
+
+    /// Characters at a text's end that its embedding does not see, since they lie behind the encoder's limit.
+    pub fn characters_cut(&self, text: &str) -> usize {
+        self.cut.get(&squbed_store::digest_text(text)).copied().unwrap_or(0)
     }
 }
 
@@ -104,6 +111,11 @@ pub fn embed_texts(
     }
     let missing = take_cached(&mut cache, &order, &mut embeddings, progress)?;
     let started = Instant::now();
+    let distinct: Vec<&str> = order.iter().map(|digest| wanted[digest]).collect();
+    let cut = encoder.characters_cut(&distinct)?;
+    tell_cut(encoder.identity(), &distinct, &cut, progress);
+    let cut = order.iter().cloned().zip(cut).filter(|(_, cut)| *cut > 0);
+    embeddings.cut.extend(cut);
     let mut failures = Vec::new();
     progress.begin("embed prompts", missing.len() as u64, "sentences");
     for step in missing.chunks(TEXTS_A_STEP) {
@@ -135,6 +147,35 @@ pub fn embed_texts(
         failures,
     };
     Ok((embeddings, work))
+}
+
+/// Warns of texts that are longer than their encoder takes.
+pub fn tell_cut(identity: &EncoderIdentity, texts: &[&str], cut: &[usize], progress: &dyn Progress) {
+    /// Texts that are named, and letters of each.
+    const NAMED: (usize, usize) = (3, 60);
+    let long: Vec<(&str, usize)> =
+        texts.iter().copied().zip(cut.iter().copied()).filter(|(_, cut)| *cut > 0).collect();
+    if long.is_empty() {
+        return;
+    }
+    let named: Vec<String> = long
+        .iter()
+        .take(NAMED.0)
+        .map(|(text, cut)| {
+            let beginning: String = text.chars().take(NAMED.1).collect();
+            format!("“{beginning}…” by {cut} character(s)")
+        })
+        .collect();
+    let more = long.len().saturating_sub(NAMED.0);
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    progress.warn(&format!(
+        "{} of {} texts are longer than {} takes; what lies behind its limit counts for nothing, so that texts that \
+         differ only there are the same: {}{more}",
+        long.len(),
+        texts.len(),
+        identity.name,
+        named.join("; ")
+    ));
 }
 
 /// Embeds videos that the cache, where one is given, does not hold, with their colour histograms from the same decoded frames.

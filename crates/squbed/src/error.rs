@@ -58,6 +58,9 @@ pub enum Error {
         /// Its greatest value.
         most: f64,
     },
+    /// An experiment without an estimate.
+    #[error("presets is empty, so that nothing is estimated")]
+    NoPreset,
     /// A file cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
@@ -301,6 +304,9 @@ pub enum Error {
         /// Why.
         source: squbed_core::BoxError,
     },
+    /// From the choice of what refines or generates.
+    #[error(transparent)]
+    Choice(#[from] crate::choice::ChoiceError),
     /// A video model, or its ledger, failed.
     #[error(transparent)]
     Produce(#[from] squbed_generate::video::ProduceError),
@@ -437,6 +443,9 @@ impl Error {
             Self::Record { .. } => {
                 "restore it; or remove it, if the folder's results are this experiment's; or choose another `out`"
             }
+            Self::NoPreset => {
+                "write presets = [\"default\", \"paper\"], or one of them, or leave the line out for both"
+            }
             Self::NoStep { step, .. } => return Some(format!("run `squbed {step}` into this folder first")),
             Self::Json { .. } => "run the command that writes it again",
             Self::TooFewSamples { .. } => {
@@ -473,7 +482,9 @@ impl Error {
             Self::Models(error) if matches!(**error, squbed_models::Error::Modality { .. }) => {
                 "name another model, as `squbed models list` has them, or give it what it takes"
             }
-            Self::Experiment { .. } => "correct that line; the README shows an experiment with its options",
+            Self::Experiment { .. } => {
+                "correct that line; `squbed run --example` prints every key with what it is"
+            }
             Self::NoUsableTask { .. } => "mend or remake what failed, and run the same command again",
             Self::Pilot { .. } => {
                 "a pilot is `squbed estimate` of five tasks or more, each with three latent prompts of three videos"

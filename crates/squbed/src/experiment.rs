@@ -13,11 +13,15 @@ use crate::{
     method::Preset,
     score::Measure,
 };
+pub use crate::{generator::Generate, refiner::Refine};
 
 /// The experiment's record in its results' folder.
 pub const EXPERIMENT: &str = "experiment.toml";
 
-/// A run, as its TOML file gives it. Relative paths are relative to that file.
+/// An experiment to begin with: every key, with what it is and its default.
+pub const EXAMPLE: &str = include_str!("example.toml");
+
+/// A run, as its TOML file gives it. Relative paths are relative to that file; `~/` is the user's folder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
@@ -74,30 +78,6 @@ pub enum TaskSource {
         /// Number of tasks.
         tasks: usize,
     },
-}
-
-/// Refinement of prompts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Refine {
-    /// What refines: `closed-world`.
-    #[serde(default = "closed_world")]
-    pub refiner: String,
-    /// Latent prompts a task.
-    #[serde(default = "ten")]
-    pub latents: usize,
-}
-
-/// Generation of videos.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Generate {
-    /// What generates: `closed-world`.
-    #[serde(default = "closed_world")]
-    pub generator: String,
-    /// Videos a latent prompt.
-    #[serde(default = "ten")]
-    pub videos: usize,
 }
 
 /// Embedding of prompts and videos.
@@ -165,12 +145,6 @@ fn default_seed() -> u64 {
 fn auto() -> String {
     "auto".to_owned()
 }
-fn closed_world() -> String {
-    "closed-world".to_owned()
-}
-fn ten() -> usize {
-    10
-}
 fn all_presets() -> Vec<Preset> {
     vec![Preset::Default, Preset::Paper]
 }
@@ -185,18 +159,6 @@ fn default_video() -> String {
 }
 fn default_batch() -> usize {
     4
-}
-
-impl Default for Refine {
-    fn default() -> Self {
-        Self { refiner: closed_world(), latents: ten() }
-    }
-}
-
-impl Default for Generate {
-    fn default() -> Self {
-        Self { generator: closed_world(), videos: ten() }
-    }
 }
 
 impl Default for Score {
@@ -278,13 +240,16 @@ impl Experiment {
         let mut experiment: Self = toml::from_str(&text)
             .map_err(|source| Error::Experiment { path: path.to_owned(), source: Box::new(source) })?;
         let base = path.parent().unwrap_or(Path::new(""));
-        experiment.out = base.join(&experiment.out);
+        let from_base = |path: &Path| base.join(squbed_files::expand_home(path));
+        experiment.out = from_base(&experiment.out);
         if let TaskSource::File(file) = &mut experiment.tasks {
-            *file = base.join(&*file);
+            *file = from_base(file);
         }
         if let Some(cache) = &mut experiment.embed.cache {
-            *cache = base.join(&*cache);
+            *cache = from_base(cache);
         }
+        experiment.refine.place_paths(from_base);
+        experiment.generate.place_paths(from_base);
         experiment.check()?;
         Ok(experiment)
     }
@@ -306,13 +271,16 @@ impl Experiment {
         experiment.map(Some).map_err(|source| Error::Record { path, source: source.into() })
     }
 
-    /// As it is recorded: with the path of its tasks in full, and `dtype` in the place of `auto`.
+    /// As it is recorded: with the paths of its tasks and of what refines and generates in full, and `dtype` in the place of `auto`.
     pub(crate) fn resolved(&self, dtype: &str) -> Self {
         let mut resolved = Self { dtype: dtype.to_owned(), ..self.clone() };
+        // What does not exist is told where it is read.
+        let in_full = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
         if let TaskSource::File(path) = &mut resolved.tasks {
-            // What does not exist is told where it is read.
-            *path = path.canonicalize().unwrap_or_else(|_| path.clone());
+            *path = in_full(path);
         }
+        resolved.refine.place_paths(in_full);
+        resolved.generate.place_paths(in_full);
         resolved
     }
 
@@ -323,17 +291,16 @@ impl Experiment {
             TaskSource::World { kind, tasks } => format!("world {kind} of {tasks}"),
         };
         let options = |e: &Self| {
-            [
+            let mut options = vec![
                 ("tasks", source(&e.tasks)),
                 ("seed", e.seed.to_string()),
                 ("dtype", e.dtype.clone()),
-                ("refine.refiner", e.refine.refiner.clone()),
-                ("refine.latents", e.refine.latents.to_string()),
-                ("generate.generator", e.generate.generator.clone()),
-                ("generate.videos", e.generate.videos.to_string()),
                 ("embed.text", e.embed.text.clone()),
                 ("embed.video", e.embed.video.clone()),
-            ]
+            ];
+            options.extend(e.refine.deciding());
+            options.extend(e.generate.deciding());
+            options
         };
         let differing = options(self).into_iter().zip(options(now)).find(|(there, here)| there.1 != here.1);
         if let Some(((name, there), (_, here))) = differing {
@@ -350,13 +317,17 @@ impl Experiment {
             ("generate.videos", self.generate.videos, 2),
             ("embed.batch", self.embed.batch, 1),
             ("resamples", self.resamples, 1),
-            ("presets", self.presets.len(), 1),
         ] {
             if value < least {
                 return Err(Error::TooSmall { name, value, least });
             }
         }
+        self.refine.check()?;
+        self.generate.check()?;
         self.limits.check()?;
+        if self.presets.is_empty() {
+            return Err(Error::NoPreset);
+        }
         self.score.measures()?;
         if let TaskSource::World { kind, tasks } = &self.tasks {
             if *tasks < 4 {
@@ -377,6 +348,7 @@ impl Experiment {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::refiner::RefinerKind;
 
     fn read(text: &str) -> Result<Experiment> {
         let folder = tempfile::tempdir().unwrap();
@@ -404,14 +376,46 @@ mod tests {
 
     #[test]
     fn bad_files_are_refused() {
+        let section = |name: &str, keys: &str| format!("out = 'r'\n[tasks]\nfile = 'x'\n[{name}]\n{keys}\n");
+        let refine = |keys: &str| section("refine", keys);
+        let generate = |keys: &str| section("generate", keys);
         for (text, part) in [
             ("out = 'r'", "missing field `tasks`"),
             ("out = 'r'\nouts = 1\n[tasks]\nfile = 'x'", "unknown field `outs`"),
             ("out = 'r'\n[tasks]\nfile = 'x'\n[refine]\nlatents = 1", "at least 2"),
-            ("out = 'r'\n[tasks.world]\nkind = 'realm'\ntasks = 1", "at least 4"),
+            (
+                "out = 'r'\n[tasks.world]\nkind = 'realm'\ntasks = 1",
+                "tasks.world.tasks is 1; it must be at least 4",
+            ),
+            ("out = 'r'\npresets = []\n[tasks]\nfile = 'x'", "presets is empty"),
             ("out = 'r'\n[tasks]\nfile = 'x'\n[limits]\ntime_seconds = nan", "limits.time_seconds"),
             ("out = 'r'\n[tasks]\nfile = 'x'\n[limits]\nduration_seconds = 0.0", "at least 0.001"),
             ("out = 'r'\n[tasks]\nfile = 'x'\n[limits]\nseconds = 1", "unknown field `seconds`"),
+            (&refine("refiner = 'gpt'"), "unknown variant `gpt`"),
+            (&refine("temprature = 1.0"), "unknown field `temprature`"),
+            (
+                &refine("temperature = 0.5"),
+                "`temperature` is given, and the refiner closed-world does not read it",
+            ),
+            (&refine("refiner = 'file'"), "the refiner file needs `file`"),
+            (&refine("refiner = 'server'"), "the refiner server needs `server`"),
+            (&refine("refiner = 'server'\nserver = 'http://u:p@h/v1'"), "not into the address"),
+            (
+                &refine("refiner = 'server'\nserver = 'http://h/v1'\nkey_env = 'sk-12'"),
+                "`key_env` is no name",
+            ),
+            (&refine("refiner = 'llm'\ntop_p = 2.0"), "top_p"),
+            (&generate("generator = 'command'"), "the generator command needs `command`"),
+            (&generate("generator = 'command'\ncommand = 'x {out} {seed}'"), "no {prompt}"),
+            (
+                &generate("generator = 'folder'\nfrom = 'c'\nparallel = 2"),
+                "the generator folder does not read it",
+            ),
+            (
+                &generate("generator = 'server'\nserver = 'http://h/v1'"),
+                "the generator server needs `video_model`",
+            ),
+            (&generate("retries = 1"), "the generator closed-world does not read it"),
         ] {
             let error = read(text).unwrap_err();
             let whole = format!(
@@ -420,6 +424,53 @@ mod tests {
             );
             assert!(whole.contains(part), "{whole}");
         }
+    }
+
+    #[test]
+    fn the_example_has_every_key_with_its_default() {
+        read(EXAMPLE).unwrap();
+        // What a section may hold is what serde names when it meets something else.
+        for section in ["", "[tasks]", "[refine]", "[generate]", "[embed]", "[score]", "[limits]"] {
+            let unknown =
+                if section == "[tasks]" { "tasks.zzz = 1".to_owned() } else { format!("{section}\nzzz = 1") };
+            let error = toml::from_str::<Experiment>(&unknown).unwrap_err().to_string();
+            let keys: Vec<&str> =
+                error.split("expected").nth(1).unwrap().split('`').skip(1).step_by(2).collect();
+            assert!(keys.len() > 1, "{section}: {error}");
+            for key in keys {
+                let line = |l: &str| {
+                    l.trim_start_matches("# ").starts_with(&format!("{key} = ")) || l == format!("[{key}]")
+                };
+                assert!(EXAMPLE.lines().any(line), "{section} {key} is not in the example");
+            }
+        }
+        // Every line that is left out, put in, is read, and changes nothing where it states a default.
+        let of_section = |name: &str| -> String {
+            let begin = EXAMPLE.find(&format!("\n[{name}]\n")).unwrap() + name.len() + 4;
+            let end = EXAMPLE[begin..].find("\n[").map_or(EXAMPLE.len(), |end| begin + end);
+            let lines = EXAMPLE[begin..end].lines().map(|l| l.strip_prefix("# ").unwrap_or(l));
+            lines
+                .filter(|l| l.split_once(" = ").is_some_and(|(key, _)| !key.contains(' ')))
+                .map(|l| format!("{l}\n"))
+                .collect()
+        };
+        let _: Refine = toml::from_str(&of_section("refine")).unwrap();
+        let _: Generate = toml::from_str(&of_section("generate")).unwrap();
+        let score: Score = toml::from_str(&of_section("score")).unwrap();
+        assert_eq!(score, Score::default());
+        let limits: VideoLimits = toml::from_str(&of_section("limits")).unwrap();
+        assert_eq!(limits, VideoLimits::default());
+        let embed: Embed = toml::from_str(&of_section("embed")).unwrap();
+        assert_eq!(Embed { cache: None, ..embed }, Embed::default());
+    }
+
+    #[test]
+    fn a_tilde_is_the_user_s_folder() {
+        let e = read("out = '~/r'\ntasks = { file = '~/t.jsonl' }\n[embed]\ncache = '~c'\n").unwrap();
+        let home = std::env::home_dir().unwrap();
+        assert_eq!((e.out, e.tasks), (home.join("r"), TaskSource::File(home.join("t.jsonl"))));
+        // Only with a slash: another user's folder is not looked for.
+        assert!(e.embed.cache.unwrap().ends_with("~c"));
     }
 
     #[test]
@@ -447,6 +498,27 @@ mod tests {
         assert_eq!(told(&Experiment { seed: 2, ..second.clone() }, "f32"), "seed was 1 and is 2 now");
         second.presets = vec![Preset::Default];
         assert_eq!(told(&second, "f32"), "presets had paper, whose results stand there");
+        let mut third = first.clone();
+        third.refine.concurrency = Some(2);
+        third.refine.timeout = Some(9);
+        third.refine.token_cap = Some(9);
+        third.refine.key_env = Some("MINE".to_owned());
+        third.generate.parallel = Some(2);
+        third.generate.timeout = Some(9);
+        third.generate.retries = Some(0);
+        third.generate.price_per_hour = Some(1.0);
+        third.generate.key_env = Some("MINE".to_owned());
+        assert_eq!(first.difference(&third), None);
+        third.refine.refiner = RefinerKind::Llm;
+        assert_eq!(told(&third, "f32"), "refine.refiner was closed-world and is llm now");
+        let mut fourth = third.clone();
+        fourth.refine.temperature = Some(1.0);
+        assert_eq!(third.difference(&fourth), None, "a default that is written down");
+        fourth.refine.temperature = Some(0.5);
+        assert_eq!(third.difference(&fourth).unwrap(), "refine.temperature was 1 and is 0.5 now");
+        third.generate.command = Some("a".to_owned());
+        fourth.refine.temperature = None;
+        assert_eq!(third.difference(&fourth).unwrap(), "generate.command was a and is none now");
         std::fs::write(path("other.jsonl"), "").unwrap();
         second.tasks = TaskSource::File(path("other.jsonl"));
         assert!(told(&second, "f32").starts_with("tasks was file "));

@@ -68,6 +68,43 @@ pub fn jackknife_of_prompts(
     Ok(Interval { low: estimate - t * error, high: estimate + t * error, standard_error: error })
 }
 
+/// Why most intervals of a task are undefined.
+const TWO_LATENTS: &str = "without one of two latent prompts a single one is left, whose spread is unknown, so that the epistemic part alone \
+                           has an interval: three latent prompts or more give all of them";
+
+/// What a reader of an estimate has to know of the intervals that are not there, one sentence each.
+pub fn missing(tasks: &[TaskUncertainty]) -> Vec<String> {
+    let count = |f: &dyn Fn(&TaskUncertainty) -> bool| tasks.iter().filter(|task| f(task)).count();
+    let two = count(&|task| task.videos.len() == 2);
+    let two_videos = count(&|task| task.videos.iter().all(|fit| fit.m == 2));
+    let infinite = count(&|task| {
+        task.videos.len() > 2 && task.interval.as_ref().is_some_and(|of| of.total.low.is_nan())
+    });
+    let of = tasks.len();
+    let said = [
+        (
+            two,
+            format!(
+                "{two} of {of} task(s) have two latent prompts and no interval of the total: {TWO_LATENTS}"
+            ),
+        ),
+        (
+            two_videos,
+            format!(
+                "{two_videos} of {of} task(s) have two videos a latent prompt: how much of an interval's width is due to \
+                 their number is unknown; three or more tell"
+            ),
+        ),
+        (
+            infinite,
+            format!(
+                "{infinite} of {of} task(s) have no interval of the total, since samples that are all the same make it −∞"
+            ),
+        ),
+    ];
+    said.into_iter().filter(|(count, _)| *count > 0).map(|(_, sentence)| sentence).collect()
+}
+
 /// The five uncertainties in the order of [`Intervals`].
 type Five = [f64; 5];
 
@@ -93,13 +130,25 @@ impl Spread {
         })
     }
 
-    /// The fit of all the task's videos at once, whose entropy is h(V | ℓ).
+    /// The fit of the mixture of the task's videos over latent prompts, whose entropy is h(V | ℓ): under
+    /// [`Estimator::U`] from pairs of videos of different latent prompts, see [`Mixture::statistics`], else of all the
+    /// videos at once. Rayleigh's test is of a mean of independent directions, which the former is not: it has no p.
     ///
     /// A von Mises–Fisher distribution has the largest entropy of all with its mean, so that of a mixture with several
     /// modes this is an upper bound.
     pub fn pooled(&self) -> Result<GroupFit> {
         let statistics = self.mixture.statistics(self.estimator, None);
-        Ok(fit::remark_near_uniform(fit::fit_one(&statistics, self.estimator, f32::EPSILON.into())?))
+        let fit = fit::fit_one(&statistics, self.estimator, f32::EPSILON.into())?;
+        Ok(match self.estimator {
+            Estimator::U => GroupFit { rayleigh_p: f64::NAN, ..fit },
+            _ => fit::remark_near_uniform(fit),
+        })
+    }
+
+    /// Flags the fits of the task's prompts, and of the videos of each latent prompt, whose samples fall in two clusters.
+    pub fn remark_bimodal(&self, task: &mut TaskUncertainty) -> Result<()> {
+        fit::remark_bimodal(&mut task.prompts, &self.prompts)?;
+        task.videos.iter_mut().zip(&self.videos).try_for_each(|(fit, rows)| fit::remark_bimodal(fit, rows))
     }
 
     fn entropy(&self, statistics: &GroupStatistics) -> Result<f64> {
@@ -135,10 +184,11 @@ impl Spread {
         });
         let freedom = n - 1;
         let mut method = format!(
-            "jackknife over {n} latent prompts with their videos, Student's t with {freedom} degrees of freedom"
+            "jackknife: each of {n} latent prompts is left out in turn, with its videos; Student's t with {freedom} degree(s) \
+             of freedom"
         );
         if n == 2 {
-            method.push_str("; of two latent prompts none but that of h(V | Z) can be had");
+            method.push_str(&format!("; {TWO_LATENTS}"));
         }
         let epistemic_error_of_videos = self.error_of_videos(&entropies)?;
         Ok(Intervals {

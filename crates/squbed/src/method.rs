@@ -252,6 +252,7 @@ pub fn estimate(tasks: &[TaskEmbeddings<'_>], options: &MethodOptions, device: &
         .collect();
     rows.par_iter_mut().zip(tasks).try_for_each(|(row, task)| {
         let spread = Spread::of(task, basis.as_ref(), options.estimator, device)?;
+        spread.remark_bimodal(row)?;
         let pooled = spread.pooled()?;
         row.mutual_information = pooled.entropy - row.epistemic;
         row.pooled = Some(pooled);
@@ -323,6 +324,7 @@ fn combine(id: &str, prompts: GroupFit, videos: Vec<GroupFit>) -> TaskUncertaint
         interval: None,
         videos_digest: None,
         repeats: Vec::new(),
+        cut: Vec::new(),
     }
 }
 

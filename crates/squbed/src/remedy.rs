@@ -32,13 +32,20 @@ fn of_layer(layer: &(dyn StdError + 'static)) -> Option<&'static str> {
         (_, Some(DecodeSpeedError::Video(error))) => error,
         (Some(Error::Vmf(error)), _) => error,
         (Some(Error::Stats(error)), _) => error,
+        (Some(Error::World(squbed_sim::Error::Prompt(error))), _) => error,
+        _ => layer,
+    };
+    let layer = match layer.downcast_ref() {
+        Some(squbed_sim::Error::Prompt(error)) => error,
         _ => layer,
     };
     let vmf = || layer.downcast_ref().and_then(of_vmf);
+    let prompt = || layer.downcast_ref().and_then(of_world);
     layer
         .downcast_ref()
         .and_then(of_video)
         .or_else(vmf)
+        .or_else(prompt)
         .or_else(|| layer.downcast_ref().and_then(of_statistics))
 }
 
@@ -122,6 +129,15 @@ fn of_vmf(error: &squbed_vmf::Error) -> Option<&'static str> {
     })
 }
 
+fn of_world(error: &squbed_sim::PromptError) -> Option<&'static str> {
+    use squbed_sim::PromptError as E;
+    matches!(error, E::UnknownWord { .. } | E::Nothing { .. }).then_some(
+        "the closed world takes its own prompts alone, and those by value with `--world value`; for other prompts name a \
+         video model with `squbed generate --generator command|server|folder` and a refiner with `squbed refine --refiner \
+         llm|server|file`",
+    )
+}
+
 fn of_statistics(error: &squbed_stats::Error) -> Option<&'static str> {
     use squbed_stats::Error as E;
     Some(match error {
@@ -146,6 +162,14 @@ mod tests {
         }
         let below = squbed_sim::Error::Video { path: "v.mp4".into(), source: empty() };
         assert!(remedy(&below).is_some_and(|hint| hint.contains("copy or make it again")));
+        let unknown = squbed_sim::parse("a red cat").unwrap_err();
+        assert!(remedy(&unknown).is_some_and(|hint| hint.contains("--generator command")));
+        for error in [
+            Error::World(unknown.clone().into()),
+            Error::Refine { task: "t".to_owned(), source: unknown.into() },
+        ] {
+            assert!(error.hint().is_some_and(|hint| hint.contains("--generator command")), "{error}");
+        }
         assert!(Error::Vmf(squbed_vmf::Error::Dim { dim: 1 }).hint().unwrap().contains("2 or more"));
     }
 }

@@ -17,6 +17,7 @@ use crate::{
     baseline,
     calibrate::{Calibration, Correlation, Parts, Truth, folder::Claim},
     error::{Error, Result},
+    experiment::EXPERIMENT,
     method::{self, MethodOptions, Preset, TaskEmbeddings},
     run::RunRecord,
 };
@@ -207,6 +208,13 @@ pub fn check_folder(folder: &Path) -> Result<()> {
 /// A folder in its place; a folder that takes no files.
 pub fn check_file(path: &Path) -> Result<()> {
     squbed_files::check_file(path).map_err(|source| Error::Write { path: path.to_owned(), source })
+}
+
+/// Whether a run's folder holds more than the record of what was asked for, its cache of embeddings and what failed.
+pub(crate) fn holds_results(out: &Path) -> bool {
+    let besides = [EXPERIMENT, "cache", "commands.json", FAILURES];
+    let entries = std::fs::read_dir(out).into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| !besides.iter().any(|name| entry.file_name() == **name))
 }
 
 /// Makes a folder and those that it lies in.

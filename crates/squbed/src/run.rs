@@ -5,7 +5,9 @@
 //! ├── experiment.toml          what was asked for
 //! ├── tasks.jsonl              tasks with latent prompts and videos
 //! ├── truth.jsonl              the closed world's truth, where there is one
-//! ├── ground-truth/, videos/   the closed world's clips
+//! ├── ground-truth/            the closed world's true clips
+//! ├── refinement.jsonl, refiner.json   what refined, and what was rejected; rows are kept as they are made
+//! ├── videos/                  generated clips, with ledger.jsonl where a program or server made them
 //! ├── cache/                   embeddings, unless the experiment names another folder
 //! ├── accuracy.{jsonl,parquet}, accuracy_videos.jsonl, metrics.json
 //! ├── baselines.jsonl, variants.jsonl
@@ -41,6 +43,7 @@ use crate::{
     experiment::{EXPERIMENT, Experiment, TaskSource},
     method::{self, MethodOptions},
     progress::Progress,
+    refiner,
     results::{self, CalibrationFile, FAILURES, MethodInForce},
     score::{self, Measure, Scored, Scoring, Videos},
     sources, steps,
@@ -166,7 +169,7 @@ pub fn run(
     record.device = squbed_tensor::device::describe(&encoders.device);
     let mut failures = Vec::new();
 
-    let tasks = make_tasks(experiment, &mut record, &mut failures, progress)?;
+    let tasks = make_tasks(experiment, encoders, &mut record, &mut failures, progress)?;
     squbed_store::write_tasks(&out.join("tasks.jsonl"), &tasks)?;
 
     let prompts: Vec<&str> = tasks.iter().flat_map(|t| &t.latents).map(|z| z.prompt.as_str()).collect();
@@ -251,7 +254,7 @@ pub fn run(
             video_encoder: videos.identity().clone(),
             squbed: record.squbed.clone(),
         };
-        sources::record(&mut estimate.tasks, &tasks, &videos);
+        sources::record(&mut estimate.tasks, &tasks, &texts, &videos);
         if preset == experiment.presets[0] {
             sources::tell_repeats(&estimate.tasks, progress);
         }
@@ -347,12 +350,14 @@ impl RunRecord {
 /// Makes the results' folder this experiment's own, or finds that it is. `dtype` is what `auto` came to.
 ///
 /// A folder is another experiment's where an option differs that changes what its files hold; title, device,
-/// cache, batch, resamples and further presets may change, and the record follows them.
+/// cache, batch, resamples and further presets may change, and the record follows them. A run that ended before it
+/// had a result leaves a folder that is free.
 fn claim(experiment: &Experiment, dtype: &str) -> Result<()> {
     let here = experiment.resolved(dtype);
     let path = experiment.out.join(EXPERIMENT);
     if let Some(there) = Experiment::read_recorded(&experiment.out)?
         && let Some(difference) = there.difference(&here)
+        && results::holds_results(&experiment.out)
     {
         return Err(Error::OtherExperiment { path: experiment.out.clone(), difference });
     }
@@ -362,9 +367,10 @@ fn claim(experiment: &Experiment, dtype: &str) -> Result<()> {
     Ok(squbed_store::write_atomic(&path, text.as_bytes())?)
 }
 
-/// Tasks with latent prompts and videos: read, or drawn from the closed world.
+/// Tasks with latent prompts and videos: read or drawn from the closed world, refined and generated.
 fn make_tasks(
     experiment: &Experiment,
+    encoders: &Encoders,
     record: &mut RunRecord,
     failures: &mut Vec<Failure>,
     progress: &dyn Progress,
@@ -402,10 +408,11 @@ fn make_tasks(
     };
     if tasks.iter().any(|t| t.latents.is_empty()) {
         let started = Instant::now();
-        let refiner = closed_world_only("refine.refiner", &experiment.refine.refiner, world.refiner())?;
-        record.refiner = squbed_core::PromptRefiner::describe(&refiner);
-        let done =
-            steps::refine(&mut tasks, &refiner, experiment.refine.latents, experiment.seed, progress)?.len();
+        let (refine, seed) = (&experiment.refine, experiment.seed);
+        let open = || refine.open(&encoders.models, &encoders.device, encoders.dtype);
+        let refined = refiner::refine_into(&mut tasks, refine, seed, out, true, open, progress)?;
+        record.refiner = refined.record["refiner"].as_str().unwrap_or_default().to_owned();
+        let done = refined.tasks.len() - refined.reused;
         let counts = [tasks.len() - done, done, 0];
         record.done("refine prompts", "tasks", counts, started.elapsed().as_secs_f64());
     } else {
@@ -413,12 +420,10 @@ fn make_tasks(
     }
     if tasks.iter().flat_map(|t| &t.latents).any(|z| z.videos.is_empty()) {
         let started = Instant::now();
-        let generator =
-            closed_world_only("generate.generator", &experiment.generate.generator, world.generator())?;
-        record.generator = squbed_core::VideoGenerator::describe(&generator);
-        let m = experiment.generate.videos;
-        let made =
-            steps::generate(&mut tasks, &generator, m, experiment.seed, &out.join("videos"), progress)?;
+        let folder = out.join("videos");
+        let (generator, made) =
+            experiment.generate.make(&mut tasks, &world, experiment.seed, &folder, progress)?;
+        record.generator = generator;
         let counts = [made.reused, made.made, made.failures.len()];
         record.done("generate videos", "clips", counts, started.elapsed().as_secs_f64());
         failures.extend(made.failures);
@@ -426,13 +431,6 @@ fn make_tasks(
         record.skip("generate videos", "clips", "every latent prompt has videos");
     }
     Ok(tasks)
-}
-
-fn closed_world_only<T>(name: &'static str, value: &str, made: T) -> Result<T> {
-    if value == "closed-world" {
-        return Ok(made);
-    }
-    Err(Error::Option { name, value: value.to_owned(), allowed: "closed-world" })
 }
 
 /// Renders the true video of each task of the closed world, those that stand there excepted.

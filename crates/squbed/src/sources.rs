@@ -2,11 +2,11 @@
 //! none of their own are told.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
-use squbed_core::{AccuracyScore, Repeat, Task, TaskUncertainty};
+use squbed_core::{AccuracyScore, CutPrompt, Repeat, Task, TaskUncertainty};
 
 use crate::{embed::Embeddings, progress::Progress};
 
@@ -28,13 +28,27 @@ pub fn videos_digests(tasks: &[Task], videos: &Embeddings) -> BTreeMap<String, S
     tasks.iter().map(of).collect()
 }
 
-/// Writes into an estimate's rows which videos they are of and what repeats among their samples.
-pub fn record(rows: &mut [TaskUncertainty], tasks: &[Task], videos: &Embeddings) {
+/// Writes into an estimate's rows which videos they are of, what repeats among their samples, and which latent prompts were
+/// cut.
+pub fn record(rows: &mut [TaskUncertainty], tasks: &[Task], texts: &Embeddings, videos: &Embeddings) {
     let tasks: BTreeMap<&str, &Task> = tasks.iter().map(|task| (task.id.as_str(), task)).collect();
     for row in rows {
         if let Some(task) = tasks.get(row.id.as_str()) {
             row.videos_digest = Some(videos_digest(task, |path| videos.digest(path)));
-            row.repeats = repeats(task, |path| videos.digest(path));
+            // A ground truth has been read where it was embedded; else it is read for this alone, if it is there.
+            let read = |path: &Path| squbed_store::digest_file(path).ok();
+            let truth = task.ground_truth.as_deref().filter(|path| videos.digest(path).is_none());
+            let truth = truth.and_then(|path| Some((path, read(path)?)));
+            row.repeats = repeats(task, |path| {
+                let of_truth = truth.as_ref().filter(|truth| truth.0 == path).map(|truth| truth.1.as_str());
+                videos.digest(path).or(of_truth)
+            });
+            let cut =
+                task.latents.iter().enumerate().map(|(latent, z)| (latent, texts.characters_cut(&z.prompt)));
+            row.cut = cut
+                .filter(|c| c.1 > 0)
+                .map(|(latent, characters)| CutPrompt { latent, characters })
+                .collect();
         }
     }
 }
@@ -52,7 +66,8 @@ pub(crate) fn still_true(
     scores.into_iter().filter(same).collect()
 }
 
-/// Latent prompts of one text, and videos of one latent prompt with one content, by their `digest`.
+/// Latent prompts of one text, and videos with one content, by their `digest`: within a latent prompt, in several, and the
+/// ground truth's own.
 pub fn repeats<'a>(task: &'a Task, digest: impl Fn(&'a Path) -> Option<&'a str>) -> Vec<Repeat> {
     let texts = groups(task.latents.iter().enumerate().map(|(latent, z)| (z.prompt.as_str(), latent)));
     let mut repeats: Vec<Repeat> =
@@ -61,6 +76,24 @@ pub fn repeats<'a>(task: &'a Task, digest: impl Fn(&'a Path) -> Option<&'a str>)
         let known = z.videos.iter().filter_map(|path| Some((digest(path)?, path)));
         for (_, paths) in groups(known) {
             repeats.push(Repeat::Video { latent, videos: names(&paths) });
+        }
+    }
+    let all =
+        task.latents.iter().enumerate().flat_map(|(latent, z)| z.videos.iter().map(move |v| (latent, v)));
+    let known: Vec<(&str, (usize, &PathBuf))> =
+        all.filter_map(|(latent, path)| Some((digest(path)?, (latent, path)))).collect();
+    for (_, same) in groups(known.iter().copied()) {
+        let latents: BTreeSet<usize> = same.iter().map(|(latent, _)| *latent).collect();
+        if latents.len() > 1 {
+            let paths: Vec<&PathBuf> = same.iter().map(|(_, path)| *path).collect();
+            repeats.push(Repeat::Shared { latents: latents.into_iter().collect(), videos: names(&paths) });
+        }
+    }
+    if let Some(truth) = task.ground_truth.as_deref().and_then(&digest) {
+        let same: Vec<&PathBuf> =
+            known.iter().filter(|(digest, _)| *digest == truth).map(|(_, (_, path))| *path).collect();
+        if !same.is_empty() {
+            repeats.push(Repeat::GroundTruth { videos: names(&same) });
         }
     }
     repeats
@@ -92,22 +125,31 @@ fn names(paths: &[&PathBuf]) -> Vec<String> {
 
 /// What a reader has to know of the repeats of a set of tasks, a sentence a kind; none where nothing repeats.
 pub fn repeat_sentences(rows: &[TaskUncertainty]) -> Vec<String> {
-    let of = |prompts: bool| -> Vec<String> {
-        let kind = |repeat: &&Repeat| matches!(repeat, Repeat::Prompt { .. }) == prompts;
+    let of = |kind: fn(&Repeat) -> bool| -> Vec<String> {
         let told = |row: &TaskUncertainty| {
-            let repeats: Vec<String> = row.repeats.iter().filter(kind).map(Repeat::to_string).collect();
+            let repeats: Vec<String> =
+                row.repeats.iter().filter(|repeat| kind(repeat)).map(Repeat::to_string).collect();
             (!repeats.is_empty()).then(|| format!("task {}, {}", row.id, repeats.join(", ")))
         };
         rows.iter().filter_map(told).collect()
     };
     let said = [
         (
-            of(false),
+            of(|repeat| matches!(repeat, Repeat::Video { .. })),
             "have the same video more than once in a latent prompt, by content: it counts as several, so that their \
              epistemic uncertainty looks smaller than it is",
         ),
         (
-            of(true),
+            of(|repeat| matches!(repeat, Repeat::Shared { .. })),
+            "have the same video under several latent prompts, by content: each counts it as its own",
+        ),
+        (
+            of(|repeat| matches!(repeat, Repeat::GroundTruth { .. })),
+            "have their ground truth among their generated videos, by content: it makes their accuracy look better than \
+             it is",
+        ),
+        (
+            of(|repeat| matches!(repeat, Repeat::Prompt { .. })),
             "have the same latent prompt more than once: it counts as several, so that their aleatoric uncertainty \
              looks smaller than that of as many different ones",
         ),
@@ -121,6 +163,34 @@ pub fn repeat_sentences(rows: &[TaskUncertainty]) -> Vec<String> {
         (!tasks.is_empty()).then(|| format!("{} task(s) {what}: {named}{more}", tasks.len()))
     };
     said.into_iter().filter_map(sentence).collect()
+}
+
+/// Of which tasks the encoder of prompts does not see all, one sentence, or none.
+pub fn cut_sentence(rows: &[TaskUncertainty]) -> Option<String> {
+    let tasks: Vec<String> = rows
+        .iter()
+        .filter(|row| !row.cut.is_empty())
+        .map(|row| {
+            let prompts: Vec<String> = row
+                .cut
+                .iter()
+                .map(|cut| format!("{} by {} character(s)", cut.latent, cut.characters))
+                .collect();
+            format!("task {}, latent prompt {}", row.id, prompts.join(", "))
+        })
+        .collect();
+    let more = match tasks.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!("; and {more} more, which `cut` in uncertainty.jsonl names"),
+    };
+    let named = tasks[..tasks.len().min(NAMED)].join("; ");
+    (!tasks.is_empty()).then(|| {
+        format!(
+            "{} task(s) have latent prompts that are longer than their encoder takes, so that what differs behind its limit \
+             counts for nothing: {named}{more}",
+            tasks.len()
+        )
+    })
 }
 
 /// Tells what repeats among an estimate's samples.
@@ -164,6 +234,21 @@ mod tests {
         ] {
             assert_ne!(one, of(&other));
         }
+    }
+
+    #[test]
+    fn what_stands_under_two_latent_prompts_or_is_the_truth_is_told() {
+        let mut of = task(&[("y", &["a1", "b1"]), ("z", &["c1", "a2"])]);
+        of.ground_truth = Some("c0".into());
+        let shared = Repeat::Shared { latents: vec![0, 1], videos: vec!["a1".to_owned(), "a2".to_owned()] };
+        let truth = Repeat::GroundTruth { videos: vec!["c1".to_owned()] };
+        fn digest(path: &Path) -> Option<&str> {
+            path.to_str()?.get(..1)
+        }
+        assert_eq!(repeats(&of, digest), [shared.clone(), truth.clone()]);
+        of.ground_truth = Some("d0".into());
+        assert_eq!(repeats(&of, digest), [shared]);
+        assert_eq!(truth.to_string(), "c1");
     }
 
     #[test]

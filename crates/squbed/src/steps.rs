@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use squbed_core::{
     GenerateRequest, LatentPrompt, PromptRefiner, RefineRequest, Refinement, Task, VideoGenerator,
 };
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// A task that was refined, and how.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RefinedTask {
     /// The task.
     pub id: String,
@@ -28,16 +28,18 @@ pub struct RefinedTask {
     pub refinement: Refinement,
 }
 
-/// Gives each task that has no latent prompts `n` of them. Returns the tasks that were refined, in their order.
+/// Gives each task that has no latent prompts `n` of them, and each to `keep` as it is refined. Returns the tasks that
+/// were refined, in their order.
 ///
 /// # Errors
 ///
-/// The refiner's, or another number of prompts than asked for.
+/// The refiner's or `keep`'s, or another number of prompts than asked for.
 pub fn refine(
     tasks: &mut [Task],
     refiner: &dyn PromptRefiner,
     n: usize,
     seed: u64,
+    keep: &mut dyn FnMut(&RefinedTask) -> Result<()>,
     progress: &dyn Progress,
 ) -> Result<Vec<RefinedTask>> {
     let mut refined = Vec::new();
@@ -56,7 +58,9 @@ pub fn refine(
         task.latents =
             prompts.iter().cloned().map(|prompt| LatentPrompt { prompt, videos: Vec::new() }).collect();
         task.check()?;
-        refined.push(RefinedTask { id: task.id.clone(), prompt: task.prompt.clone(), refinement });
+        let row = RefinedTask { id: task.id.clone(), prompt: task.prompt.clone(), refinement };
+        keep(&row)?;
+        refined.push(row);
         progress.advance(1);
     }
     progress.end();
@@ -316,7 +320,7 @@ mod tests {
         let model = Files::default();
         let run = || {
             let mut tasks = tasks();
-            assert_eq!(refine(&mut tasks, &Echo, 2, 1, &Silent).unwrap().len(), 2);
+            assert_eq!(refine(&mut tasks, &Echo, 2, 1, &mut |_| Ok(()), &Silent).unwrap().len(), 2);
             let generated = generate(&mut tasks, &model, 2, 1, folder.path(), &Silent).unwrap();
             (tasks, generated)
         };

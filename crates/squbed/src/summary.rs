@@ -1,5 +1,6 @@
 //! From a results' folder to its report.
 
+mod anomalies;
 mod claim;
 mod evidence;
 mod notes;
@@ -18,6 +19,7 @@ use squbed_report::{AccuracyMetric, Method, Outcome, ReportData, Run, Step, Verd
 use words::{correlations, preset_method, report_floors, seed_tables, tau_text};
 
 use crate::{
+    anomaly::VideoAnomaly,
     calibrate::{
         Accuracies, Correlation, Parts, PointMasses, Truth, claim::CurvePoint, decision::RiskCoverageRow,
         pairing::check_pairs,
@@ -82,6 +84,10 @@ struct Folder {
     /// By the estimate's name.
     uncertainty: BTreeMap<String, (MethodInForce, Vec<TaskUncertainty>)>,
     baselines: BTreeMap<String, Vec<Parts>>,
+    /// The most surprising videos by each estimate.
+    anomalies: Vec<(String, Vec<VideoAnomaly>)>,
+    /// The folder itself.
+    out: PathBuf,
     /// Why it cannot be checked that uncertainties and accuracies are of the same videos, where it cannot.
     unchecked: Option<String>,
     calibration: CalibrationFile,
@@ -94,12 +100,15 @@ struct Folder {
     inputs: Vec<String>,
 }
 
-/// The rows of a file that `squbed calibrate` leaves; none in older folders, which lack it.
-fn read_rows<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
+/// What to do about a file of curves that cannot be read.
+const CALIBRATE_AGAIN: &str = "run `squbed calibrate` again";
+
+/// The rows of a file that a step leaves; none in older folders, which lack it.
+fn read_rows<T: DeserializeOwned>(path: &Path, remedy: &'static str) -> Result<Vec<T>> {
     if !path.is_file() {
         return Ok(Vec::new());
     }
-    let rows = squbed_store::read_json_lines(path, "run `squbed calibrate` again")?;
+    let rows = squbed_store::read_json_lines(path, remedy)?;
     Ok(rows.into_iter().map(|(_, row)| row).collect())
 }
 
@@ -125,10 +134,12 @@ impl Folder {
             truth: results::read_truth(out)?.unwrap_or_default(),
             accuracies,
             metrics: MetricsFile::read(out)?,
-            subset_curves: read_rows(&out.join(results::CURVES))?,
-            risk_coverage: read_rows(&out.join(results::RISK_COVERAGE))?,
+            subset_curves: read_rows(&out.join(results::CURVES), CALIBRATE_AGAIN)?,
+            risk_coverage: read_rows(&out.join(results::RISK_COVERAGE), CALIBRATE_AGAIN)?,
             uncertainty,
             baselines,
+            anomalies: anomalies::read(out)?,
+            out: out.to_owned(),
             unchecked,
             calibration: file.calibration,
             floors: file.floors,
@@ -149,9 +160,9 @@ impl Folder {
         let methods: Vec<Method> = self
             .uncertainty
             .iter()
-            .map(|(name, (in_force, _))| {
+            .map(|(name, (in_force, rows))| {
                 let calibration = self.calibration.preset(name);
-                preset_method(in_force, &self.calibration.accuracy, calibration, &scope)
+                preset_method(in_force, rows, &self.calibration.accuracy, calibration, &scope)
             })
             .collect();
         let baselines = self
@@ -182,6 +193,7 @@ impl Folder {
             notes: self.notes(),
             confidently_wrong: self.confidently_wrong(),
             tasks: self.task_reports(progress),
+            anomalies: self.anomalies(),
             failures: self
                 .failures
                 .iter()
@@ -395,6 +407,7 @@ impl Folder {
         // The samples are the same, whatever is estimated of them.
         if let Some((_, rows)) = self.uncertainty.values().next() {
             warnings.extend(sources::repeat_sentences(rows).iter().map(capital));
+            warnings.extend(sources::cut_sentence(rows).iter().map(capital));
         }
         for (name, why) in &self.calibration.not_computed {
             warnings.push(format!("Not computed: {name}: {why}."));
@@ -402,6 +415,7 @@ impl Folder {
         for (name, (_, rows)) in &self.uncertainty {
             let parts: Vec<Parts> = rows.iter().map(Parts::from).collect();
             warnings.extend(PointMasses::of(&parts).sentences().into_iter().map(|s| format!("{name}: {s}.")));
+            warnings.extend(crate::interval::missing(rows).into_iter().map(|s| format!("{name}: {s}.")));
             let groups = || rows.iter().flat_map(|r| r.videos.iter().chain([&r.prompts]));
             for (flag, words) in [
                 (squbed_core::Flag::Clipped, "were clipped to κ = 0 by the U correction"),
@@ -409,6 +423,10 @@ impl Folder {
                 (
                     squbed_core::Flag::NearUniform,
                     "cannot be told from uniform ones (Rayleigh's test, p > 0.05)",
+                ),
+                (
+                    squbed_core::Flag::Bimodal,
+                    "fall in two clusters (p ≤ 0.001), so that their entropies are upper bounds",
                 ),
             ] {
                 let k = groups().filter(|g| g.flags.contains(&flag)).count();

@@ -1,7 +1,7 @@
 //! How often intervals of uncertainties hold the truth, on groups drawn from known distributions.
 
 use squbed::{
-    core::{Interval, Intervals, TaskUncertainty},
+    core::{Flag, Interval, Intervals, TaskUncertainty},
     interval,
     method::{self, MethodOptions, Preset, Projection, TaskEmbeddings},
     tensor::Device,
@@ -174,6 +174,83 @@ fn videos_that_differ_between_latent_prompts_carry_information() {
     assert!(apart.mutual_information > 100.0, "{}", apart.mutual_information);
     assert!(alike.mutual_information.abs() < 5.0, "{}", alike.mutual_information);
     let pooled = apart.pooled.unwrap();
+    // Of pairs between latent prompts there is no test of uniformity.
+    assert!(pooled.rayleigh_p.is_nan() && !pooled.flags.contains(&Flag::NearUniform), "{pooled:?}");
     assert_eq!((pooled.m, pooled.dim), (15, DIM));
     assert!((pooled.entropy - apart.epistemic - apart.mutual_information).abs() < 1e-9);
+}
+
+/// Uniform videos: the test of uniformity is made of all of them where they are fitted together, and only there.
+#[test]
+fn the_mixture_is_tested_for_uniformity_where_it_is_one_sample() {
+    let (prompts, videos) = World { n: 4, m: 5, prompts: 50.0, videos: 0.0, varies: 0.0 }.task(3);
+    let task = TaskEmbeddings {
+        id: "t",
+        prompts: prompts.iter().map(Vec::as_slice).collect(),
+        videos: videos.iter().map(|v| v.iter().map(Vec::as_slice).collect()).collect(),
+    };
+    let pooled = |estimator| {
+        let options = MethodOptions { estimator, projection: Projection::None };
+        let task = std::slice::from_ref(&task);
+        method::estimate(task, &options, &Device::Cpu).unwrap().tasks.remove(0).pooled.unwrap()
+    };
+    let whole = pooled(Estimator::Exact);
+    assert!(whole.rayleigh_p > 0.05 && whole.flags.contains(&Flag::NearUniform), "{whole:?}");
+    let between = pooled(Estimator::U);
+    assert!(between.rayleigh_p.is_nan() && !between.flags.contains(&Flag::NearUniform), "{between:?}");
+    assert!(between.rbar != whole.rbar);
+}
+
+/// Share of groups of videos that are flagged to fall in two clusters: of `m` videos each about two directions `apart`
+/// (1 − cos), of one direction where that is 0.
+fn bimodal(m: usize, kappa: f64, apart: f64) -> f64 {
+    let mut other = vec![0.0; DIM];
+    (other[0], other[1]) = (1.0 - apart, (1.0 - (1.0 - apart).powi(2)).sqrt());
+    let first = Sampler::new(DIM, kappa, None).unwrap();
+    let second = Sampler::new(DIM, kappa, Some(&other)).unwrap();
+    let groups: Vec<Vec<Vec<f32>>> = (0..1200)
+        .map(|run| {
+            let mut rows = first.rows(m / 2, 2 * run).unwrap();
+            rows.extend(second.rows(m - m / 2, 2 * run + 1).unwrap());
+            single(rows)
+        })
+        .collect();
+    let prompts = single(first.rows(30, 7).unwrap());
+    let tasks: Vec<TaskEmbeddings<'_>> = groups
+        .chunks(30)
+        .map(|groups| TaskEmbeddings {
+            id: "t",
+            prompts: prompts.iter().map(Vec::as_slice).collect(),
+            videos: groups.iter().map(|rows| rows.iter().map(Vec::as_slice).collect()).collect(),
+        })
+        .collect();
+    let estimate = method::estimate(&tasks, &Preset::Default.into(), &Device::Cpu).unwrap();
+    let fits = || estimate.tasks.iter().flat_map(|task| &task.videos);
+    for fit in fits() {
+        assert_eq!(fit.two_clusters_p.is_none(), m < 4);
+        assert_eq!(fit.flags.contains(&Flag::Bimodal), fit.two_clusters_p.is_some_and(|p| p <= 0.001));
+    }
+    fits().filter(|fit| fit.flags.contains(&Flag::Bimodal)).count() as f64 / groups.len() as f64
+}
+
+#[test]
+fn two_clusters_are_flagged_and_one_is_not() {
+    // Tight, wide and uniform groups of one von Mises–Fisher distribution: the nominal 0.1 %, more where the sphere's
+    // curvature shows. Three standard errors are .3 %.
+    for m in [3, 4, 6, 10] {
+        for (kappa, most) in [(64_000.0, 0.004), (640.0, 0.004), (64.0, 0.008), (0.0, 0.015)] {
+            let alarms = bimodal(m, kappa, 0.0);
+            println!("one cluster, m = {m}, kappa = {kappa}: {alarms:.4}");
+            assert!(alarms <= most, "m = {m}, kappa = {kappa}: {alarms}");
+        }
+    }
+    // Pairs of one cluster are .095 apart, pairs of two .095 + .905 · apart: 1.5, 3 and 6 times as far.
+    let kappa = kappa(DIM, 0.951, 0.049, Estimator::Exact).unwrap();
+    for (m, least) in [(3, [0.0; 3]), (4, [0.0, 0.04, 0.1]), (6, [0.0, 0.5, 0.9]), (10, [0.3, 0.99, 0.99])] {
+        for (times, least) in [1.5, 3.0, 6.0].into_iter().zip(least) {
+            let power = bimodal(m, kappa, (times - 1.0) * 0.095 / 0.905);
+            println!("two clusters, m = {m}, {times} times as far apart: {power:.3}");
+            assert!(power >= least, "m = {m}, {times}: {power}");
+        }
+    }
 }

@@ -193,21 +193,21 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// Ends the scoring as a kill would, once so many videos are compared.
-struct Killed(std::sync::atomic::AtomicU64);
+/// Ends the scoring in the midst, once so many videos are compared.
+struct CutShort(std::sync::atomic::AtomicU64);
 
-impl squbed::progress::Progress for Killed {
+impl squbed::progress::Progress for CutShort {
     fn begin(&self, _: &str, _: u64, _: &str) {}
     fn advance(&self, by: u64) {
         let left = self.0.fetch_sub(by, std::sync::atomic::Ordering::Relaxed);
-        assert!(left > by, "killed");
+        assert!(left > by, "cut short");
     }
     fn end(&self) {}
     fn warn(&self, _: &str) {}
 }
 
 #[test]
-fn a_scoring_that_is_killed_loses_one_task_and_goes_on_to_the_same_files() {
+fn a_scoring_that_is_cut_short_loses_one_task_and_goes_on_to_the_same_files() {
     let folder = tempfile::tempdir().unwrap();
     let place = |name: &str| folder.path().join(name);
     let truth = video(place("truth.mp4"), 8, 1, 60);
@@ -224,7 +224,7 @@ fn a_scoring_that_is_killed_loses_one_task_and_goes_on_to_the_same_files() {
 
     // The fourth video is in the second task, which is lost.
     let measures: Vec<Measure> = names.iter().map(|name| name.parse().unwrap()).collect();
-    let out = place("killed/out");
+    let out = place("cut/out");
     let scoring = Scoring {
         tasks: &tasks,
         measures: &measures,
@@ -233,13 +233,13 @@ fn a_scoring_that_is_killed_loses_one_task_and_goes_on_to_the_same_files() {
         models: &models,
         device: &Device::Cpu,
         dtype: DType::F32,
-        cache: &place("killed/cache"),
+        cache: &place("cut/cache"),
         batch: 4,
         limits: &Limits::default(),
         out: &out,
     };
-    let killed = Killed(4.into());
-    let end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| score(&scoring, &killed)));
+    let cut = CutShort(4.into());
+    let end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| score(&scoring, &cut)));
     assert!(end.is_err());
     assert_eq!(
         files(&out).iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
@@ -249,10 +249,45 @@ fn a_scoring_that_is_killed_loses_one_task_and_goes_on_to_the_same_files() {
     let journal = out.join("accuracy_videos.open.jsonl");
     let text = fs::read_to_string(&journal).unwrap();
     fs::write(&journal, format!("{text}{}", &text[..40])).unwrap();
-    let again = scored(&place("killed"), &models, &tasks, &names).unwrap();
+    let again = scored(&place("cut"), &models, &tasks, &names).unwrap();
     assert_eq!((again.reused, again.computed), (6, 12));
     assert_eq!(again.scores, whole.scores);
     assert_eq!(files(&out), files(&place("whole/out")));
+}
+
+/// The videos of a step pass through LPIPS together, those of one length of the ground truth at a time.
+#[test]
+fn perceptual_distances_of_videos_together_are_those_of_each_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/metrics");
+    let models = no_models(folder.path());
+    let model = models.folder("lpips-alex");
+    fs::create_dir_all(&model).unwrap();
+    let shapes = fs::read(golden.join("lpips_alex.shapes.json")).unwrap();
+    let weights = formula::tensors(&serde_json::from_slice(&shapes).unwrap(), 8001);
+    formula::write(&weights, &model.join("backbone.safetensors"));
+    fs::copy(golden.join("lpips_alex_lin_v0.1.safetensors"), model.join("linear.safetensors")).unwrap();
+
+    let truth = video(place("truth.mp4"), 8, 2, 60);
+    let videos = [
+        video(place("long.mp4"), 8, 2, 90),
+        video(place("short.mp4"), 8, 1, 90),
+        video(place("far.mp4"), 8, 2, 200),
+        truth.clone(),
+    ];
+    let alone: Vec<Task> = (0..4).map(|i| task(&format!("t{i}"), Some(&truth), &videos[i..=i])).collect();
+    let alone = scored(&place("alone"), &models, &alone, &["lpips-alex"]).unwrap();
+    let together = [task("all", Some(&truth), &videos)];
+    let together = scored(&place("together"), &models, &together, &["ssim", "lpips-alex"]).unwrap();
+    assert_eq!((together.computed, together.failures.len()), (8, 0));
+    let of_videos = fs::read_to_string(place("together/out").join(VIDEO_SCORES)).unwrap();
+    let rows = of_videos.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let distances: Vec<f64> =
+        rows.filter(|row| row["metric"] == "-lpips-alex").map(|row| row["value"].as_f64().unwrap()).collect();
+    let want: Vec<f64> = (0..4).map(|i| value(&alone, &format!("t{i}"), "-lpips-alex")).collect();
+    assert_eq!(distances, want);
+    assert!(want[3] == 0.0 && want[2] < want[0] && want[0] < 0.0, "{want:?}");
 }
 
 /// A model `tiny` of CLIP's kind with weights by formula, for pictures of 224×224.

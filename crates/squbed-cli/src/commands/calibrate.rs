@@ -118,6 +118,7 @@ impl Calibrate {
         rows.extend(accepted(&file));
         tell_not_computed(&file, &bars);
         tell_undefined(&file, &bars);
+        tell_no_interval(&file, &bars);
         tell_acceptance(&file, &bars);
         for (name, calibration) in &file.baselines {
             rows.extend(with_truth(name, calibration));
@@ -257,6 +258,19 @@ fn tell_undefined(file: &CalibrationFile, bars: &Bars) {
     }
     for (why, tests) in by_reason {
         bars.warn(&format!("τ is undefined, {why}: {}", tests.join("; ")));
+    }
+}
+
+/// Says of how many tests there is a τ and no interval, each reason once.
+fn tell_no_interval(file: &CalibrationFile, bars: &Bars) {
+    let mut by_reason: BTreeMap<&str, usize> = BTreeMap::new();
+    for c in file.claim.tests.iter().map(|test| &test.correlation).filter(|c| c.undefined.is_none()) {
+        if let Some(why) = c.ci_method.strip_prefix("none: ") {
+            *by_reason.entry(why).or_default() += 1;
+        }
+    }
+    for (why, tests) in by_reason {
+        bars.note(&format!("no interval of {tests} of {} tests: {why}", file.claim.tests.len()));
     }
 }
 

@@ -108,6 +108,7 @@ fn flags(task: &TaskUncertainty) -> Vec<String> {
         (Flag::Clipped, "clipped"),
         (Flag::Saturated, "saturated"),
         (Flag::NearUniform, "near_uniform"),
+        (Flag::Bimodal, "bimodal"),
     ] {
         if has(&task.prompts, flag) {
             flags.push(format!("prompts {name}"));
@@ -168,7 +169,7 @@ impl Estimate {
             let estimator = options.estimator;
             interval::bootstrap(&mut estimate, &embedded, estimator, resamples, self.seed, &device)?;
         }
-        sources::record(&mut estimate.tasks, &tasks, &videos);
+        sources::record(&mut estimate.tasks, &tasks, &texts, &videos);
         sources::tell_repeats(&estimate.tasks, &bars);
         let in_force = MethodInForce {
             preset: self.preset,
@@ -189,6 +190,7 @@ impl Estimate {
         bars.note(&format!("estimate {}: {}", in_force.name(), folder.display()));
         let parts: Vec<Parts> = estimate.tasks.iter().map(Parts::from).collect();
         PointMasses::of(&parts).sentences().iter().for_each(|sentence| bars.note(sentence));
+        interval::missing(&estimate.tasks).iter().for_each(|sentence| bars.note(sentence));
         let rows: Vec<UncertaintyRow<'_>> = estimate
             .tasks
             .iter()

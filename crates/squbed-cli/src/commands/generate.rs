@@ -1,18 +1,13 @@
 //! `squbed generate`: where videos come from.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::{Args, ValueEnum};
 use squbed::{
-    core::{Task, VideoGenerator},
-    generate::{
-        http::{HttpOptions, Service},
-        video::{CommandModel, CommandOptions, ProduceOptions, VideoServer, VideoServerOptions},
-    },
+    generator::{Generate as Spec, GeneratorKind},
     results::{carry_truth, check_file, check_folder, folder_of},
     sim::{World, WorldSpec},
-    steps::{self, Generated},
     store::{read_tasks, write_tasks},
 };
 
@@ -52,15 +47,15 @@ pub(crate) struct Generate {
     /// Frames a second.
     #[arg(long)]
     fps: Option<f64>,
-    /// Videos at once.
-    #[arg(long, default_value_t = 1)]
-    parallel: usize,
-    /// Seconds that one video may take.
-    #[arg(long, default_value_t = 3600)]
-    timeout: u64,
-    /// Further tries, with another seed, of a video that fails or is bad.
-    #[arg(long, default_value_t = 2)]
-    retries: u32,
+    /// Videos at once [default: 1].
+    #[arg(long)]
+    parallel: Option<usize>,
+    /// Seconds that one video may take [default: 3600].
+    #[arg(long)]
+    timeout: Option<u64>,
+    /// Further tries, with another seed, of a video that fails or is bad [default: 2].
+    #[arg(long)]
+    retries: Option<u32>,
     /// Price of an hour of one video's making, written down as cost.
     #[arg(long, value_name = "PRICE")]
     price_per_hour: Option<f64>,
@@ -70,9 +65,9 @@ pub(crate) struct Generate {
     /// The server's name of the model.
     #[arg(long, value_name = "NAME", required_if_eq("generator", "server"))]
     video_model: Option<String>,
-    /// Environment variable with the server's key.
-    #[arg(long, value_name = "VARIABLE", default_value = "OPENAI_API_KEY")]
-    key_env: String,
+    /// Environment variable with the server's key [default: OPENAI_API_KEY].
+    #[arg(long, value_name = "VARIABLE")]
+    key_env: Option<String>,
     /// Width and height that the server is asked for, e.g. 1280x720.
     #[arg(long)]
     size: Option<String>,
@@ -109,6 +104,14 @@ pub(super) fn at_least_two(name: &str, value: usize) -> anyhow::Result<()> {
 impl Generate {
     pub(crate) fn run(self, common: &Common) -> anyhow::Result<Done> {
         at_least_two("-m", self.m)?;
+        if let Some(folder) =
+            self.videos.as_deref().filter(|v| v.to_str().is_some_and(|v| v.parse::<u64>().is_ok()))
+        {
+            let number = folder.display();
+            bail!(
+                "--videos {number} names a folder; the number of videos is -m {number} (or write --videos ./{number})"
+            );
+        }
         check_file(&self.out)?;
         check_folder(&self.folder())?;
         let mut tasks = read_tasks(&self.tasks).map_err(squbed::Error::from)?;
@@ -116,14 +119,20 @@ impl Generate {
             bail!("task `{}` has no latent prompts; run `squbed refine` first", task.id);
         }
         let bars = Bars::new(common.quiet);
-        let made = self.make(&mut tasks, &bars)?;
+        let kind = self.world.parse().map_err(squbed::Error::from)?;
+        let world = World::new(WorldSpec { kind, ..WorldSpec::default() }).map_err(squbed::Error::from)?;
+        let (_, made) = self.spec().make(&mut tasks, &world, self.seed, &self.folder(), &bars)?;
         if made.reused > 0 {
             bars.note(&format!("{} of {} videos reused", made.reused, made.reused + made.made));
         }
-        write_tasks(&self.out, &tasks).map_err(squbed::Error::from)?;
         let folder = folder_of(&self.out);
+        let done = super::record_failures(folder, &["generate"], &[], &made.failures, &bars)?;
+        if made.made + made.reused == 0 && !made.failures.is_empty() {
+            return Ok(super::nothing("no video was made", &made.failures, folder));
+        }
+        write_tasks(&self.out, &tasks).map_err(squbed::Error::from)?;
         carry_truth(&self.tasks, &tasks, folder)?;
-        super::record_failures(folder, &["generate"], &[], &made.failures, &bars)
+        Ok(done)
     }
 
     /// Where the videos go.
@@ -131,53 +140,30 @@ impl Generate {
         self.videos.clone().unwrap_or_else(|| folder_of(&self.out).join("videos"))
     }
 
-    fn make(&self, tasks: &mut [Task], bars: &Bars) -> anyhow::Result<Generated> {
-        let folder = self.folder();
-        let model: Box<dyn VideoGenerator> = match self.generator {
-            Kind::ClosedWorld => {
-                let kind = self.world.parse().map_err(squbed::Error::from)?;
-                let spec = WorldSpec { kind, ..WorldSpec::default() };
-                let generator = World::new(spec).map_err(squbed::Error::from)?.generator();
-                return Ok(steps::generate(tasks, &generator, self.m, self.seed, &folder, bars)?);
-            }
-            Kind::Folder => {
-                let from = self.from.as_deref().context("name the folder with --from")?;
-                return Ok(steps::take_clips(tasks, self.m, from, bars)?);
-            }
-            Kind::Command => {
-                let template = self.command.as_deref().context("name the program with --command")?;
-                let options = CommandOptions {
-                    negative: self.negative.clone(),
-                    frames: self.frames,
-                    fps: self.fps,
-                    timeout: Some(Duration::from_secs(self.timeout)),
-                };
-                Box::new(CommandModel::new(template, options)?)
-            }
-            Kind::Server => Box::new(self.server()?),
-        };
-        if !(1..=256).contains(&self.parallel) {
-            bail!("--parallel is {}; it is from 1 to 256", self.parallel);
-        }
-        let options = ProduceOptions {
+    /// What the flags say.
+    fn spec(&self) -> Spec {
+        Spec {
+            generator: match self.generator {
+                Kind::Command => GeneratorKind::Command,
+                Kind::Server => GeneratorKind::Server,
+                Kind::Folder => GeneratorKind::Folder,
+                Kind::ClosedWorld => GeneratorKind::ClosedWorld,
+            },
+            videos: self.m,
+            command: self.command.clone(),
+            negative: self.negative.clone(),
+            frames: self.frames,
+            fps: self.fps,
             parallel: self.parallel,
+            timeout: self.timeout,
             retries: self.retries,
             price_per_hour: self.price_per_hour,
-        };
-        Ok(steps::generate_with_ledger(tasks, &*model, self.m, self.seed, &folder, &options, bars)?)
-    }
-
-    fn server(&self) -> anyhow::Result<VideoServer> {
-        let address = self.server.as_deref().context("name the server with --server")?;
-        let service = Service::new(address, std::env::var(&self.key_env).ok(), HttpOptions::default())?;
-        let options = VideoServerOptions {
-            model: self.video_model.clone().context("name the model with --video-model")?,
+            server: self.server.clone(),
+            video_model: self.video_model.clone(),
             size: self.size.clone(),
             seconds: self.seconds.clone(),
-            poll: Duration::from_secs(5),
-            timeout: Duration::from_secs(self.timeout),
-            max_bytes: 4 << 30,
-        };
-        Ok(VideoServer::new(service, options))
+            key_env: self.key_env.clone(),
+            from: self.from.clone(),
+        }
     }
 }

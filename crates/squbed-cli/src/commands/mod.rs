@@ -32,9 +32,9 @@ use squbed::{
 use crate::{Common, Done, output::tell, progress::Bars};
 
 /// The device and dtype of the common options.
-pub(crate) fn place(common: &Common) -> anyhow::Result<(Device, DType)> {
-    let device = device::select_device(&common.device).map_err(squbed::Error::from)?;
-    let dtype = device::select_dtype(&common.dtype, &device).map_err(squbed::Error::from)?;
+pub(crate) fn place(common: &Common) -> squbed::Result<(Device, DType)> {
+    let device = device::select_device(&common.device)?;
+    let dtype = device::select_dtype(&common.dtype, &device)?;
     Ok((device, dtype))
 }
 

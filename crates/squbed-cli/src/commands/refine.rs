@@ -1,22 +1,17 @@
 //! `squbed refine`: where latent prompts come from.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::bail;
 use clap::{Args, ValueEnum};
-use serde_json::{Value, json};
+use serde_json::Value;
 use squbed::{
     core::PromptRefiner,
-    generate::{
-        chat::{ChatModel, LocalChat, ServerChat, ServerOptions},
-        http::{HttpOptions, Service},
-        refine::{ChatRefiner, Instruction, PromptFile, RefineOptions},
-    },
-    models::{ModelStore, llm::TokenSampling},
-    results::{carry_truth, check_file, folder_of, write_json},
-    sim::GrammarRefiner,
-    steps,
-    store::{read_tasks, write_json_lines, write_tasks},
+    generate::chat::{LocalChat, ServerChat},
+    models::ModelStore,
+    refiner::{Opened, Refine as Spec, RefinerKind, refine_into},
+    results::{carry_truth, check_file, folder_of},
+    store::{read_tasks, write_tasks},
 };
 
 use super::generate::at_least_two;
@@ -36,50 +31,68 @@ pub(crate) enum Kind {
     File,
 }
 
+impl From<Kind> for RefinerKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Llm => Self::Llm,
+            Kind::Server => Self::Server,
+            Kind::Grammar => Self::ClosedWorld,
+            Kind::File => Self::File,
+        }
+    }
+}
+
 /// Flags of every command that asks a language model.
 #[derive(Args)]
 pub(crate) struct ChatArgs {
-    /// The language model: its name in `squbed models list`, or with a server the server's name for it.
-    #[arg(long, value_name = "NAME", default_value = "smollm2-135m")]
-    llm: String,
+    /// The language model: its name in `squbed models list`, or with a server the server's name for it [default:
+    /// smollm2-135m].
+    #[arg(long, value_name = "NAME")]
+    llm: Option<String>,
     /// Base address of the server, such as http://localhost:8000/v1.
     #[arg(long, value_name = "URL")]
     server: Option<String>,
-    /// Environment variable with the server's key.
-    #[arg(long, value_name = "VARIABLE", default_value = "OPENAI_API_KEY")]
-    key_env: String,
-    /// Requests at once.
-    #[arg(long, default_value_t = 4)]
-    concurrency: usize,
-    /// Seconds that one request may take.
-    #[arg(long, default_value_t = 120)]
-    timeout: u64,
+    /// Environment variable with the server's key [default: OPENAI_API_KEY].
+    #[arg(long, value_name = "VARIABLE")]
+    key_env: Option<String>,
+    /// Requests at once [default: 4].
+    #[arg(long)]
+    concurrency: Option<usize>,
+    /// Seconds that one request may take [default: 120].
+    #[arg(long)]
+    timeout: Option<u64>,
     /// Tokens that the server may be paid for in all, prompts included.
     #[arg(long, value_name = "TOKENS")]
     token_cap: Option<u64>,
 }
 
 impl ChatArgs {
+    fn spec(&self, refiner: RefinerKind) -> Spec {
+        Spec {
+            refiner,
+            llm: self.llm.clone(),
+            server: self.server.clone(),
+            key_env: self.key_env.clone(),
+            concurrency: self.concurrency,
+            timeout: self.timeout,
+            token_cap: self.token_cap,
+            ..Spec::default()
+        }
+    }
+
     /// A language model on this machine.
     pub(super) fn local(&self, common: &Common) -> anyhow::Result<LocalChat> {
         let (device, _) = super::place(common)?;
-        let store = ModelStore::new(None).map_err(squbed::Error::from)?;
-        let model = store.language_model(&self.llm, &device).map_err(squbed::Error::from)?;
-        Ok(LocalChat::new(&self.llm, model))
+        let spec = self.spec(RefinerKind::Llm);
+        spec.check()?;
+        Ok(spec.local(&ModelStore::new(None).map_err(squbed::Error::from)?, &device)?)
     }
 
     /// A language model behind a server.
     pub(super) fn server(&self) -> anyhow::Result<ServerChat> {
-        let address = self.server.as_deref().context("name the server with --server")?;
-        let key = std::env::var(&self.key_env).ok();
-        let options = HttpOptions { deadline: Duration::from_secs(self.timeout), ..HttpOptions::default() };
-        let model = self.llm.clone();
-        let (concurrency, token_cap) = (self.concurrency, self.token_cap);
-        if !(1..=64).contains(&concurrency) {
-            bail!("--concurrency is {concurrency}; it is from 1 to 64");
-        }
-        let service = Service::new(address, key, options)?;
-        Ok(ServerChat::new(service, ServerOptions { model, concurrency, token_cap })?)
+        let spec = self.spec(RefinerKind::Server);
+        spec.check()?;
+        Ok(spec.server()?)
     }
 }
 
@@ -97,74 +110,65 @@ pub(crate) struct RefinerArgs {
     /// Instruction in the place of the program's own: TOML with `version`, `system` and `[[examples]]`.
     #[arg(long, value_name = "FILE")]
     instruction: Option<PathBuf>,
-    /// Randomness of tokens; 0 takes the likeliest.
-    #[arg(long, default_value_t = 1.0)]
-    temperature: f64,
-    /// Keep the likeliest tokens of this probability together.
-    #[arg(long, default_value_t = 0.95)]
-    top_p: f64,
-    /// Drop tokens of less than this share of the likeliest one's probability. A server is not told.
-    #[arg(long, default_value_t = 0.05)]
-    min_p: f64,
-    /// Make tokens that the answer has already less likely; 1 does not. A server is not told.
-    #[arg(long, default_value_t = 1.0)]
-    repetition_penalty: f64,
-    /// Longest answer, in tokens.
-    #[arg(long, default_value_t = 64)]
-    max_tokens: usize,
-    /// Times that answers which are no refinements are drawn again.
-    #[arg(long, default_value_t = 8)]
-    redraws: usize,
-    /// Encoder that measures similarity where the language model cannot judge entailment.
-    #[arg(long, value_name = "NAME", default_value = "all-MiniLM-L6-v2")]
-    similarity_model: String,
+    /// Randomness of tokens; 0 takes the likeliest [default: 1].
+    #[arg(long)]
+    temperature: Option<f64>,
+    /// Keep the likeliest tokens of this probability together [default: 0.95].
+    #[arg(long)]
+    top_p: Option<f64>,
+    /// Drop tokens of less than this share of the likeliest one's probability [default: 0.05]. A server is not told.
+    #[arg(long)]
+    min_p: Option<f64>,
+    /// Make tokens that the answer has already less likely; 1 does not [default: 1]. A server is not told.
+    #[arg(long)]
+    repetition_penalty: Option<f64>,
+    /// Longest answer, in tokens [default: 64].
+    #[arg(long)]
+    max_tokens: Option<usize>,
+    /// Times that answers which are no refinements are drawn again [default: 8].
+    #[arg(long)]
+    redraws: Option<usize>,
+    /// Encoder that measures similarity where the language model cannot judge entailment [default: all-MiniLM-L6-v2].
+    #[arg(long, value_name = "NAME")]
+    similarity_model: Option<String>,
 }
 
 impl RefinerArgs {
+    /// What the flags say, for `latents` latent prompts a task.
+    fn spec(&self, latents: usize) -> Spec {
+        Spec {
+            latents,
+            file: self.latents.clone(),
+            instruction: self.instruction.clone(),
+            temperature: self.temperature,
+            top_p: self.top_p,
+            min_p: self.min_p,
+            repetition_penalty: self.repetition_penalty,
+            max_tokens: self.max_tokens,
+            redraws: self.redraws,
+            similarity_model: self.similarity_model.clone(),
+            ..self.chat.spec(self.refiner.into())
+        }
+    }
+
     /// The refiner with what is to be written down of it.
     pub(crate) fn open(
         &self,
         common: &Common,
         bars: &Bars,
     ) -> anyhow::Result<(Box<dyn PromptRefiner>, Value)> {
-        let simple = |refiner: Box<dyn PromptRefiner>| {
-            let record = json!({ "refiner": refiner.describe() });
-            (refiner, record)
-        };
-        let model: Box<dyn ChatModel> = match self.refiner {
-            Kind::Grammar => return Ok(simple(Box::new(GrammarRefiner))),
-            Kind::File => {
-                let path = self.latents.as_deref().context("name the file with --latents")?;
-                return Ok(simple(Box::new(PromptFile::read(path)?)));
-            }
-            Kind::Llm => Box::new(self.chat.local(common)?),
-            Kind::Server => Box::new(self.chat.server()?),
-        };
-        let instruction = match &self.instruction {
-            Some(path) => Instruction::read(path)?,
-            None => Instruction::own(),
-        };
-        let sampling = TokenSampling {
-            temperature: self.temperature,
-            top_p: self.top_p,
-            min_p: self.min_p,
-            repetition_penalty: self.repetition_penalty,
-        };
-        let options = RefineOptions { sampling, max_tokens: self.max_tokens, redraws: self.redraws };
-        let (device, dtype) = super::place(common)?;
-        let store = ModelStore::new(None).map_err(squbed::Error::from)?;
-        let encoder =
-            store.text_encoder(&self.similarity_model, &device, dtype).map_err(squbed::Error::from)?;
-        let refiner =
-            ChatRefiner::new(model, instruction, options, Some(encoder)).map_err(|error| anyhow!(error))?;
-        let record = serde_json::to_value(refiner.record())?;
-        bars.note(&format!(
-            "refiner: {}; judge: {}",
-            refiner.describe(),
-            record["judge"].as_str().unwrap_or("")
-        ));
-        Ok((Box::new(refiner), record))
+        let Opened { refiner, record } = open(&self.spec(2), common, bars)?;
+        Ok((refiner, record))
     }
+}
+
+fn open(spec: &Spec, common: &Common, bars: &Bars) -> squbed::Result<Opened> {
+    let (device, dtype) = super::place(common)?;
+    let opened = spec.open(&ModelStore::new(None)?, &device, dtype)?;
+    if let Some(judge) = opened.record["judge"].as_str() {
+        bars.note(&format!("refiner: {}; judge: {judge}", opened.refiner.describe()));
+    }
+    Ok(opened)
 }
 
 #[derive(Args)]
@@ -181,7 +185,8 @@ pub(crate) struct Refine {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Manifest with the latent prompts; beside it `refinement.jsonl` says what was rejected and `refiner.json` what
-    /// refined.
+    /// refined. An interrupted call goes on when it is given again: tasks that stand in `refinement.jsonl` of the same
+    /// options are not refined again.
     #[arg(long, required_unless_present = "show_instruction")]
     out: Option<PathBuf>,
     /// Print the instruction in force and do nothing else.
@@ -192,10 +197,7 @@ pub(crate) struct Refine {
 impl Refine {
     pub(crate) fn run(self, common: &Common) -> anyhow::Result<Done> {
         if self.show_instruction {
-            let instruction = match &self.refiner.instruction {
-                Some(path) => Instruction::read(path)?,
-                None => Instruction::own(),
-            };
+            let instruction = self.refiner.spec(self.n).instruction()?;
             crate::output::Records::one(&instruction)?.print(common.format)?;
             return Ok(Done::Whole);
         }
@@ -206,16 +208,17 @@ impl Refine {
         check_file(out)?;
         let mut tasks = read_tasks(tasks_path).map_err(squbed::Error::from)?;
         let bars = Bars::new(common.quiet);
-        let (refiner, mut record) = self.refiner.open(common, &bars)?;
-        let refined = steps::refine(&mut tasks, &*refiner, self.n, self.seed, &bars)?;
-        let folder = folder_of(out);
-        record["n"] = json!(self.n);
-        record["seed"] = json!(self.seed);
+        let (spec, folder) = (self.refiner.spec(self.n), folder_of(out));
+        spec.check()?;
+        let open = || open(&spec, common, &bars);
+        let refined = refine_into(&mut tasks, &spec, self.seed, folder, false, open, &bars)?;
+        if refined.reused > 0 {
+            bars.note(&format!("{} of {} refined tasks reused", refined.reused, refined.tasks.len()));
+        }
         write_tasks(out, &tasks).map_err(squbed::Error::from)?;
-        write_json_lines(&folder.join("refinement.jsonl"), &refined).map_err(squbed::Error::from)?;
-        write_json(&folder.join("refiner.json"), &record)?;
         carry_truth(tasks_path, &tasks, folder)?;
         let (drawn, rejected) = refined
+            .tasks
             .iter()
             .fold((0, 0), |(d, r), task| (d + task.refinement.drawn, r + task.refinement.rejected.len()));
         if rejected > 0 {

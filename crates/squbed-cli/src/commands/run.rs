@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use squbed::{
-    experiment::Experiment,
+    experiment::{EXAMPLE, Experiment},
     models::ModelStore,
     progress::Progress,
     results,
@@ -12,12 +12,20 @@ use squbed::{
 };
 
 use super::limits::DecodeLimits;
-use crate::{Common, Done, output::Records, progress::Bars};
+use crate::{
+    Common, Done,
+    output::{Records, print_text},
+    progress::Bars,
+};
 
 #[derive(Args)]
 pub(crate) struct Run {
     /// The experiment, a TOML file.
-    experiment: PathBuf,
+    #[arg(required_unless_present = "example")]
+    experiment: Option<PathBuf>,
+    /// Print an experiment with every key, what it is and its default, and do nothing else.
+    #[arg(long, conflicts_with = "experiment")]
+    example: bool,
     /// Demand that the results' folder already holds a run of this experiment. Finished work is always
     /// kept; this guards against a mistyped folder.
     #[arg(long)]
@@ -29,7 +37,11 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn run(self, common: &Common) -> anyhow::Result<Done> {
-        let mut experiment = Experiment::read(&self.experiment)?;
+        let Some(path) = &self.experiment else {
+            print_text(EXAMPLE)?;
+            return Ok(Done::Whole);
+        };
+        let mut experiment = Experiment::read(path)?;
         if common.device != "auto" {
             experiment.device.clone_from(&common.device);
         }

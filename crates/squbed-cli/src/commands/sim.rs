@@ -30,6 +30,9 @@ pub(crate) struct WorldArgs {
     /// What knowledge is a property of: realm or value.
     #[arg(long, default_value = "realm")]
     world: String,
+    /// Share of the tasks whose scenes the model shows wrongly, always in the same way; a twelfth where not given.
+    #[arg(long, value_name = "SHARE")]
+    confidently_wrong: Option<f64>,
     /// Folder of the data set.
     #[arg(long)]
     out: PathBuf,
@@ -40,12 +43,12 @@ impl Sim {
         let Self::World(w) = self;
         squbed::results::check_folder(&w.out)?;
         let spec = WorldSpec {
+            confidently_wrong: w.confidently_wrong.unwrap_or(WorldSpec::default().confidently_wrong),
             kind: w.world.parse().map_err(squbed::Error::from)?,
             tasks: w.tasks,
             latents: w.latents,
             videos: w.videos,
             seed: w.seed,
-            ..WorldSpec::default()
         };
         let bars = Bars::new(common.quiet);
         // Numbers out of bounds are refused below.

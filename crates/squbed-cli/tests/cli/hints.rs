@@ -196,3 +196,35 @@ fn what_other_files_lack_has_a_hint() {
     let image = ["embed", "image", "--model", "i3d-kinetics-400", "--out", "y.npy", "p.png"];
     assert!(hint(&image, "i3d-kinetics-400").contains("models list"));
 }
+
+#[test]
+fn a_number_that_a_flag_gave_is_told_by_its_flag_and_one_of_a_file_by_its_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let out = text(&out);
+    let sim = ["sim", "world", "--out", out];
+    for (arguments, told) in [
+        (&["demo", "--out", out, "--tasks", "0"][..], "--tasks is 0; it must be at least 4"),
+        (&["demo", "--out", out, "--latents", "1"], "--latents is 1; it must be at least 2"),
+        (&["demo", "--out", out, "--videos", "1"], "--videos is 1; it must be at least 2"),
+        (&[&sim[..], &["--tasks", "0", "--latents", "2", "--videos", "2"]].concat(), "--tasks = 0"),
+        (&[&sim[..], &["--tasks", "4", "--latents", "1", "--videos", "2"]].concat(), "--latents = 1"),
+        (&[&sim[..], &["--tasks", "4", "--latents", "2", "--videos", "0"]].concat(), "--videos = 0"),
+        (&["plan", "--tasks", "9", "--tests", "0"], "--tests is 0; it must be at least 1"),
+    ] {
+        let (code, message) = failure(arguments);
+        assert!(code == 1 && message.contains(told), "{arguments:?}: {message}");
+        assert!(!message.contains("refine.") && !message.contains("tasks.world"), "{message}");
+    }
+    let path = folder.path().join("experiment.toml");
+    let world = "[tasks.world]\nkind = 'realm'\ntasks = ";
+    for (written, told) in [
+        (format!("out = 'r'\n{world}0"), "tasks.world.tasks is 0; it must be at least 4"),
+        (format!("out = 'r'\n{world}4\n[refine]\nlatents = 1"), "refine.latents is 1; it must be at least 2"),
+        (format!("out = 'r'\npresets = []\n{world}4"), "presets is empty"),
+    ] {
+        fs::write(&path, written).unwrap();
+        let (code, message) = failure(&["run", text(&path)]);
+        assert!(code == 1 && message.contains(told) && !message.contains("--"), "{message}");
+    }
+}

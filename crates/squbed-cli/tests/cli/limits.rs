@@ -127,16 +127,24 @@ pub(crate) fn a_disk_that_takes_no_more_is_told(_: &Path) {}
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_output_is_told_with_the_remedy() {
-    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_squbed"))
-        .args(["vmf", "entropy", "--dim", "3", "--kappa", "2"])
-        .stdout(full)
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
-        .wait_with_output()
-        .unwrap();
-    let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{message}");
-    assert!(message.contains("standard output") && message.contains("hint: no space is left"), "{message}");
+    for arguments in [
+        &["vmf", "entropy", "--dim", "3", "--kappa", "2"][..],
+        &["vmf", "sample", "--dim", "3", "--kappa", "2", "--count", "3"],
+        &["models", "list"],
+    ] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_squbed"))
+            .args(arguments)
+            .stdout(full)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+            .wait_with_output()
+            .unwrap();
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{message}");
+        assert!(message.contains("error: cannot write to standard output"), "{message}");
+        // No folder was chosen, so none is to be chosen anew.
+        assert!(message.contains("hint: standard output goes") && !message.contains("folder"), "{message}");
+    }
 }

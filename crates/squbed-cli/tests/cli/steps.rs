@@ -1,6 +1,11 @@
 //! `squbed estimate` and `squbed score`: what they need, and what they say where nothing is left.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 
@@ -212,6 +217,40 @@ fn an_unknown_world_leaves_no_folder_that_would_refuse_the_right_one() {
 }
 
 #[test]
+fn a_mistyped_list_of_tasks_leaves_a_folder_that_takes_the_right_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let run = |tasks: &str| {
+        fs::write(path("e.toml"), format!("out = 'out'\ntasks = {{ file = '{tasks}' }}\n")).unwrap();
+        ended(squbed(&["run", text(&path("e.toml"))]))
+    };
+    let (code, _, message) = run("nothere.jsonl");
+    assert!(code == 1 && message.contains("nothere.jsonl"), "{message}");
+    // The folder is no other experiment's: the next fault is that of the list that is there.
+    fs::write(path("tasks.jsonl"), "{\"id\": \"a\", \"prompt\": \"a red cat\"}\n").unwrap();
+    let (code, _, message) = run("tasks.jsonl");
+    assert!(code == 1 && !message.contains("another experiment"), "{message}");
+    assert!(message.contains("`cat`") && message.contains("squbed refine"), "{message}");
+    // With a result in it, it is.
+    fs::write(path("out/tasks.jsonl"), "").unwrap();
+    let (code, _, message) = run("nothere.jsonl");
+    assert!(code == 1 && message.contains("another experiment"), "{message}");
+}
+
+#[test]
+fn prompts_that_differ_only_behind_the_encoder_s_limit_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = folder.path().join("lines.txt");
+    let long = "a red star moving left ".repeat(80);
+    fs::write(&lines, format!("{long}slowly\n{long}fast\na red star\n")).unwrap();
+    let out = folder.path().join("e.npy");
+    let arguments = ["embed", "text", "--model", "all-MiniLM-L6-v2", "--out", text(&out), text(&lines)];
+    let (code, _, message) = ended(squbed(&arguments));
+    assert_eq!(code, 0, "{message}");
+    assert!(message.contains("2 of 3 texts are longer than all-MiniLM-L6-v2 takes"), "{message}");
+}
+
+#[test]
 fn a_task_without_latent_prompts_is_told_which_command_gives_them() {
     let folder = tempfile::tempdir().unwrap();
     let tasks = folder.path().join("tasks.jsonl");
@@ -236,4 +275,132 @@ fn the_demonstration_names_its_report_in_a_pipe_too() {
         "{message}"
     );
     assert!(serde_json::from_str::<Value>(&data).unwrap().is_array(), "data alone on stdout: {data}");
+}
+
+/// A scoring that is killed goes on from the tasks that it has finished, to the same files.
+#[test]
+fn a_scoring_survives_kills_at_any_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let world = path("world");
+    let drawn = ["sim", "world", "--tasks", "8", "--latents", "2", "--videos", "2", "--out", text(&world)];
+    assert_eq!(ended(squbed(&drawn)).0, 0);
+    let (tasks, cache) = (world.join("tasks.jsonl"), path("cache"));
+    let score = |out: &Path| {
+        let words = [
+            "score",
+            text(&tasks),
+            "--metric",
+            "ssim,psnr",
+            "--threads",
+            "1",
+            "--cache",
+            text(&cache),
+            "--out",
+        ];
+        [&words[..], &[text(out)]].concat().into_iter().map(str::to_owned).collect::<Vec<String>>()
+    };
+    let run = |out: &Path| {
+        let words = score(out);
+        ended(squbed(&words.iter().map(String::as_str).collect::<Vec<_>>()))
+    };
+    let whole = path("whole");
+    assert_eq!(run(&whole).0, 0);
+
+    let out = path("killed");
+    let journal = out.join("accuracy_videos.open.jsonl");
+    let rows = || -> Vec<String> {
+        let text = fs::read_to_string(&journal).unwrap_or_default();
+        // What follows the last line end was being written.
+        let end = text.rfind('\n').map_or(0, |at| at + 1);
+        text[..end].lines().map(str::to_owned).collect()
+    };
+    let (mut before, mut killed) = (Vec::new(), 0);
+    for round in 0..4_u64 {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_squbed"))
+            .args(score(&out))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // In the midst of its work: a further task is written, and some milliseconds are gone.
+        while rows().len() <= before.len() && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_millis(3 * round));
+        child.kill().unwrap();
+        if child.wait().unwrap().code().is_some() {
+            // It came to its end first.
+            break;
+        }
+        killed += 1;
+        assert!(!out.join("accuracy.jsonl").exists(), "results of a scoring that did not end");
+        let now = rows();
+        // Finished tasks stay as they are, each with its 4 videos by 2 metrics.
+        assert!(now.len() > before.len() && now.starts_with(&before), "{now:?} after {before:?}");
+        assert_eq!(now.len() % 8, 0);
+        before = now;
+    }
+    assert!(killed > 0, "every round came to its end before it was killed");
+    let (code, _, message) = run(&out);
+    assert_eq!(code, 0, "{message}");
+    assert!(!journal.exists());
+    let written = fs::read_to_string(out.join("accuracy_videos.jsonl")).unwrap();
+    assert!(before.iter().all(|row| written.lines().any(|line| line == row)), "{before:?} in {written}");
+    for name in ["accuracy.jsonl", "accuracy_videos.jsonl", "accuracy.parquet", "metrics.json"] {
+        let read = |folder: &Path| fs::read(folder.join(name)).unwrap();
+        assert!(read(&out) == read(&whole), "{name} differs from that of a scoring that was not killed");
+    }
+}
+
+#[test]
+fn a_generation_without_a_video_ends_as_one_and_names_another_door() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let prompts = json!([{"prompt": "a red cat", "videos": []}, {"prompt": "a blue cat", "videos": []}]);
+    let task = json!({"id": "a", "prompt": "a cat", "latents": prompts});
+    fs::write(path("tasks.jsonl"), format!("{task}\n")).unwrap();
+    let generate =
+        ["generate", text(&path("tasks.jsonl")), "-m", "2", "--out", text(&path("out/tasks.jsonl"))]
+            .map(str::to_owned);
+    let generate: Vec<&str> = generate.iter().map(String::as_str).collect();
+    let (code, _, message) = ended(squbed(&generate));
+    assert!(
+        code == 1 && message.contains("no video was made") && message.contains("--generator command"),
+        "{message}"
+    );
+    assert!(!path("out/tasks.jsonl").exists());
+    // A number is taken for no folder's name.
+    let (code, _, message) = ended(squbed(&[&generate[..], &["--videos", "3"]].concat()));
+    assert!(code == 1 && message.contains("-m 3"), "{message}");
+    // Nor a number of latent prompts for a file of the grammar's.
+    let (tasks, out) = (path("tasks.jsonl"), path("refined.jsonl"));
+    let refine = ["refine", text(&tasks), "--refiner", "closed-world", "--latents", "3", "--out", text(&out)];
+    let (code, _, message) = ended(squbed(&refine));
+    assert!(code == 1 && message.contains("--latents"), "{message}");
+}
+
+#[test]
+fn the_example_of_an_experiment_is_printed_whole() {
+    let (code, data, message) = ended(squbed(&["run", "--example"]));
+    assert_eq!((code, message.as_str()), (0, ""));
+    assert!(data.contains("[refine]") && data.contains("presets = [\"default\", \"paper\"]"), "{data}");
+}
+
+#[test]
+fn how_many_tasks_are_confidently_wrong_is_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = |share: &str| {
+        let out = folder.path().join(share);
+        let sizes = ["--tasks", "4", "--latents", "2", "--videos", "2", "--confidently-wrong", share];
+        let ended = ended(squbed(&[&["sim", "world", "--out", text(&out)], &sizes[..]].concat()));
+        let truth = fs::read_to_string(out.join("truth.jsonl")).unwrap_or_default();
+        (ended, truth.matches("\"confidently_wrong\":true").count())
+    };
+    for (share, wrong) in [("0", 0), ("0.5", 2)] {
+        let ((code, _, message), count) = world(share);
+        assert_eq!((code, count), (0, wrong), "{message}");
+    }
+    let ((code, _, message), _) = world("1.5");
+    assert!(code == 1 && message.contains("--confidently-wrong = 1.5"), "{message}");
 }

@@ -10,7 +10,7 @@
 //! channels-last, `[b, t, h, w, c]`.
 
 use candle_core::{D, DType, Device, Tensor};
-use squbed_tensor::{Concat, Conv3d, Linear, Padding3d, avg_pool3d, gate, max_pool3d};
+use squbed_tensor::{Concat, Conv3d, Linear, Padding3d, avg_pool3d, gate, in_pool, max_pool3d};
 
 use crate::{bare::Head, error::Error, weights::Weights};
 
@@ -343,15 +343,15 @@ impl Trunk {
         }
         let mut x = x.to_device(&self.device)?.to_dtype(self.dtype)?;
         for (name, step) in &self.steps {
-            x = match step {
-                Step::Convs(convs) => chain(convs, x)?,
+            x = in_pool(&self.device, || match step {
+                Step::Convs(convs) => chain(convs, x),
                 Step::MaxPool { kernel, stride } => {
                     let (_, t, h, w, _) = x.dims5()?;
-                    max_pool3d(&x, *kernel, *stride, &self.pools.of([t, h, w], *kernel, *stride))?
+                    Ok(max_pool3d(&x, *kernel, *stride, &self.pools.of([t, h, w], *kernel, *stride))?)
                 }
-                Step::Gate(gate) => gate.forward(&x)?,
-                Step::Mixed(mixed) => mixed.forward(&x)?,
-            };
+                Step::Gate(gate) => gate.forward(&x),
+                Step::Mixed(mixed) => mixed.forward(&x),
+            })?;
             see(name, &x)?;
         }
         Ok(x)

@@ -5,7 +5,7 @@
 //! bias on the attention scores, and in the names of their tensors.
 
 use candle_core::{DType, Device, Tensor};
-use squbed_tensor::{Activation, Linear, attention};
+use squbed_tensor::{Activation, Linear, attention, in_pool};
 
 use super::layers::{Branch, Norm};
 use crate::error::Error;
@@ -82,11 +82,13 @@ impl Transformer {
 
     /// Hidden states `[b, l, h]`; the bias on the scores broadcasts to `[b, heads, l, l]`.
     pub(super) fn forward(&self, x: &Tensor, bias: Option<&Tensor>) -> Result<Tensor, Error> {
-        let mut x = x.clone();
-        for block in &self.blocks {
-            x = block.forward(&x, bias)?;
-        }
-        Ok(x)
+        in_pool(x.device(), || {
+            let mut x = x.clone();
+            for block in &self.blocks {
+                x = block.forward(&x, bias)?;
+            }
+            Ok(x)
+        })
     }
 }
 
@@ -133,7 +135,7 @@ impl Block {
 
     /// The feed-forward part of `x`, added to `sum`.
     fn feed(&self, x: &Tensor, sum: &Tensor) -> Result<Tensor, Error> {
-        let inner = self.activation.forward(&self.up.forward(x)?)?;
+        let inner = self.up.forward_activated(x, self.activation)?;
         Ok(self.down.forward_add(&inner, sum)?)
     }
 

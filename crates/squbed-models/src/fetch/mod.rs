@@ -352,7 +352,8 @@ fn gather(
 ) -> Result<(), SourceError> {
     match source {
         Origin::Folder { path } => {
-            let path = origin.map_or_else(|| path.clone(), |origin| origin.join(path));
+            let path = squbed_files::expand_home(path);
+            let path = origin.map_or_else(|| path.clone(), |origin| origin.join(&path));
             folder::gather(job, files, &path)
         }
         Origin::Hub { repo, revision } => hub::gather(job, files, repo, revision),

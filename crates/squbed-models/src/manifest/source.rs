@@ -22,7 +22,7 @@ pub struct Source {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Origin {
-    /// A folder of this machine; a relative path starts at the manifest's own folder.
+    /// A folder of this machine; a relative path starts at the manifest's own folder, `~/` at the user's.
     Folder {
         /// The folder.
         path: PathBuf,

@@ -87,11 +87,24 @@ impl ModelTokenizer {
 
     /// Token ids of each text, special tokens included.
     pub(crate) fn encode(&self, texts: &[&str]) -> Result<Vec<Vec<u32>>, Error> {
-        let encodings = self
-            .tokenizer
-            .encode_batch(texts.to_vec(), true)
-            .map_err(|source| Error::Tokenizer { file: self.file.clone(), source })?;
-        Ok(encodings.iter().map(|encoding: &Encoding| encoding.get_ids().to_vec()).collect())
+        Ok(self.encodings(texts)?.iter().map(|encoding| encoding.get_ids().to_vec()).collect())
+    }
+
+    /// Characters at each text's end of which no token is left.
+    pub(crate) fn cut(&self, texts: &[&str]) -> Result<Vec<usize>, Error> {
+        let seen =
+            |encoding: &Encoding| encoding.get_offsets().iter().map(|(_, end)| *end).max().unwrap_or(0);
+        let cut = |(text, encoding): (&&str, &Encoding)| {
+            // Offsets count bytes.
+            let behind = text.get(seen(encoding)..).unwrap_or_default();
+            if encoding.get_overflowing().is_empty() { 0 } else { behind.chars().count() }
+        };
+        Ok(texts.iter().zip(&self.encodings(texts)?).map(cut).collect())
+    }
+
+    fn encodings(&self, texts: &[&str]) -> Result<Vec<Encoding>, Error> {
+        let encodings = self.tokenizer.encode_batch(texts.to_vec(), true);
+        encodings.map_err(|source| Error::Tokenizer { file: self.file.clone(), source })
     }
 }
 

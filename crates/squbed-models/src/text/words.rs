@@ -88,6 +88,10 @@ impl TextEncoder for WordEncoder {
     fn embed(&self, texts: &[&str]) -> Result<Tensor, EncodeError> {
         self.encode(texts).map_err(|error| encode_error(&self.identity, error))
     }
+
+    fn characters_cut(&self, texts: &[&str]) -> Result<Vec<usize>, EncodeError> {
+        Ok(texts.iter().map(|text| self.list.cut(text)).collect())
+    }
 }
 
 /// What is wrong with a list of words.
@@ -177,6 +181,13 @@ impl WordList {
         Ok(Self { ids, words })
     }
 
+    /// Characters from the first word on that is known and has no place any more.
+    fn cut(&self, text: &str) -> usize {
+        let lower = text.to_lowercase();
+        let mut known = PATTERN.find_iter(&lower).filter(|word| self.ids.contains_key(word.as_str()));
+        known.nth(MAX_WORDS).map_or(0, |word| lower[word.start()..].chars().count())
+    }
+
     fn ids(&self, text: &str) -> [u32; MAX_WORDS] {
         let lower = text.to_lowercase();
         let known = PATTERN.find_iter(&lower).filter_map(|word| self.ids.get(word.as_str()));
@@ -229,6 +240,9 @@ mod tests {
             assert_eq!(ids("42\u{301}cut"), [4, 8]);
             assert_eq!(ids("tom 's tom's"), [6]);
             assert_eq!(list.ids(""), [0; 16]);
+            let word = "42 ";
+            assert_eq!(list.cut(&word.repeat(16)), 0);
+            assert_eq!(list.cut(&format!("{}unknown 42 42", word.repeat(16))), "42 42".len());
             assert_eq!(list.ids(&"cut ".repeat(40)), [8; 16]);
         }
     }

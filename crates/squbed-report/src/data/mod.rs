@@ -2,6 +2,7 @@
 //!
 //! Numbers that do not exist are NaN and shown as “–”; infinities are shown as “∞”.
 
+mod anomaly;
 mod claim;
 mod method;
 mod quantity;
@@ -10,6 +11,7 @@ mod task;
 
 use serde::Serialize;
 
+pub use anomaly::VideoAnomaly;
 pub use claim::{Claim, ClaimCurves, ClaimScatter, ClaimTest, Contribution, NotRun, RiskCoverage};
 pub use method::{Correlation, Method, MethodOption, Origin, SeedRow, SeedTable};
 pub use quantity::{Bound, Quantity};
@@ -45,6 +47,8 @@ pub struct ReportData {
     pub confidently_wrong: Vec<String>,
     /// The tasks.
     pub tasks: Vec<TaskReport>,
+    /// The videos that are most unlike the others of their latent prompt, the most surprising first.
+    pub anomalies: Vec<VideoAnomaly>,
     /// What failed while the run went on.
     pub failures: Vec<Failure>,
     /// What a reader should know of the input, one line each.

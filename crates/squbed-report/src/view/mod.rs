@@ -1,12 +1,14 @@
 //! The page as the template wants it: every number already text.
 
+mod anomalies;
 mod claim;
+mod panels;
 mod results;
 mod tasks;
 
 use serde::Serialize;
 
-pub(crate) use tasks::flag_name;
+pub(crate) use tasks::{anchors, flag_name};
 
 use crate::{
     Error, Outcome, Plot, ReportData, Run,
@@ -60,6 +62,7 @@ pub(crate) struct Page<'a> {
     notes: &'a [crate::Note],
     confidently_wrong: &'a [String],
     tasks: tasks::Tasks<'a>,
+    anomalies: Vec<anomalies::Anomaly<'a>>,
     steps: Vec<StepView<'a>>,
     run: &'a Run,
     failures: &'a [crate::Failure],
@@ -97,8 +100,8 @@ struct StepView<'a> {
     reused: String,
 }
 
-/// The page of a report whose parts fit each other.
-pub(crate) fn page(data: &ReportData) -> Result<Page<'_>, Error> {
+/// The page of a report whose parts fit each other; `anchors` are those of its tasks ([`anchors`]).
+pub(crate) fn page<'a>(data: &'a ReportData, anchors: &'a [String]) -> Result<Page<'a>, Error> {
     let names = Names::new(data);
     Ok(Page {
         title: &data.title,
@@ -128,7 +131,8 @@ pub(crate) fn page(data: &ReportData) -> Result<Page<'_>, Error> {
         seeds: data.seeds.iter().map(|table| results::seeds(names, table)).collect(),
         notes: &data.notes,
         confidently_wrong: &data.confidently_wrong,
-        tasks: tasks::tasks(data)?,
+        tasks: tasks::tasks(data, anchors)?,
+        anomalies: anomalies::anomalies(data, anchors)?,
         steps: data.run.steps.iter().map(step).collect(),
         run: &data.run,
         failures: &data.failures,

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use squbed_core::Flag;
 
-use super::Number;
+use super::{
+    Number,
+    panels::{Panel, labels, panels},
+};
 use crate::{
     Error, Image, LatentReport, Quantity, Range, ReportData, TaskReport,
     figures::{all_methods, value},
@@ -20,8 +23,9 @@ pub(super) struct Tasks<'a> {
     groups: Vec<ColumnGroup<'a>>,
     rows: Vec<Row<'a>>,
     wrong: Vec<Card<'a>>,
-    examples: Vec<Card<'a>>,
-    rest: Vec<Card<'a>>,
+    /// Some of low, middle and high uncertainty, side by side.
+    panels: Vec<Panel<'a>>,
+    cards: Vec<Card<'a>>,
     flags: Vec<(&'static str, &'static str)>,
     /// What the rows are sorted by.
     order: Option<String>,
@@ -74,7 +78,7 @@ struct Card<'a> {
     anchor: String,
     prompt: &'a str,
     category: &'a str,
-    /// E.g. “low uncertainty”.
+    /// E.g. “low uncertainty”, the same for tasks that are as uncertain as each other; empty where it is not known.
     badge: &'static str,
     wrong: Option<&'a str>,
     flags: Vec<String>,
@@ -106,9 +110,14 @@ struct Latent<'a> {
 }
 
 #[derive(Serialize)]
-struct Picture<'a> {
+pub(super) struct Picture<'a> {
     uri: String,
     alt: &'a str,
+}
+
+/// A picture of a task.
+pub(super) fn picture<'a>(image: &'a Image, task: &str) -> Result<Picture<'a>, Error> {
+    Ok(Picture { uri: data_uri(image, task)?, alt: &image.alt })
 }
 
 /// The interval of a card's column; empty where there is none.
@@ -127,26 +136,23 @@ fn interval(task: &TaskReport, method: &str, column: usize, decimals: usize) -> 
 const ESTIMATES: [Quantity; 4] =
     [Quantity::Aleatoric, Quantity::Epistemic, Quantity::TotalSum, Quantity::TotalRankSum];
 
-pub(super) fn tasks(data: &ReportData) -> Result<Tasks<'_>, Error> {
+pub(super) fn tasks<'a>(data: &'a ReportData, anchors: &'a [String]) -> Result<Tasks<'a>, Error> {
     let (order, lead) = order(data);
     let groups = groups(data, lead);
-    let anchors = anchors(data);
     let rows = order.iter().map(|&i| row(&data.tasks[i], anchors[i].clone(), &groups)).collect();
 
     let right: Vec<usize> =
         order.iter().copied().filter(|&i| data.tasks[i].confidently_wrong.is_none()).collect();
-    let chosen = examples(right.len());
-    let cards = Cards::new(data, &anchors);
-    let examples =
-        chosen.iter().map(|&(at, badge)| cards.card(right[at], badge)).collect::<Result<_, _>>()?;
-    let rest = (0..right.len())
-        .filter(|at| chosen.iter().all(|(taken, _)| taken != at))
-        .map(|at| cards.card(right[at], ""))
-        .collect::<Result<_, _>>()?;
+    let total = |&i: &usize| lead.map_or(f64::NAN, |(method, q)| value(&data.tasks[i], method, q));
+    let labels = labels(&right.iter().map(total).collect::<Vec<_>>());
+    let panels = panels(data, &right, &labels, lead, anchors)?;
+    let of_task = Cards::new(data, anchors);
+    let cards =
+        right.iter().zip(&labels).map(|(&i, label)| of_task.card(i, label)).collect::<Result<_, _>>()?;
     let wrong = order
         .iter()
         .filter(|&&i| data.tasks[i].confidently_wrong.is_some())
-        .map(|&i| cards.card(i, ""))
+        .map(|&i| of_task.card(i, ""))
         .collect::<Result<_, _>>()?;
 
     let used: BTreeSet<Flag> = data
@@ -159,8 +165,8 @@ pub(super) fn tasks(data: &ReportData) -> Result<Tasks<'_>, Error> {
         groups,
         rows,
         wrong,
-        examples,
-        rest,
+        panels,
+        cards,
         flags: used.into_iter().map(flag).collect(),
         order: lead.map(|(method, q)| format!("{} ({method})", Names::new(data).name(q))),
     })
@@ -187,18 +193,8 @@ fn order(data: &ReportData) -> (Vec<usize>, Option<(&str, Quantity)>) {
     (order, lead)
 }
 
-/// Which of `n` tasks, sorted by uncertainty, are shown first.
-fn examples(n: usize) -> Vec<(usize, &'static str)> {
-    let (low, middle, high) = ("low uncertainty", "middle", "high uncertainty");
-    match n {
-        0..3 => Vec::new(),
-        3..12 => vec![(0, low), (n / 2, middle), (n - 1, high)],
-        _ => vec![(0, low), (1, low), (n / 2 - 1, middle), (n / 2, middle), (n - 2, high), (n - 1, high)],
-    }
-}
-
 /// One anchor a task, unique: the number keeps ids apart that look alike in ASCII.
-fn anchors(data: &ReportData) -> Vec<String> {
+pub(crate) fn anchors(data: &ReportData) -> Vec<String> {
     data.tasks.iter().enumerate().map(|(i, task)| format!("task-{}-{}", i + 1, slug(&task.id))).collect()
 }
 
@@ -303,6 +299,10 @@ fn flag(flag: Flag) -> (&'static str, &'static str) {
         Flag::NearUniform => {
             ("near uniform", "Rayleigh's test does not tell it from a uniform group (p > 0.05)")
         }
+        Flag::Bimodal => (
+            "bimodal",
+            "it falls in two clusters (p ≤ 0.001), which one von Mises–Fisher distribution does not describe: h is an upper bound",
+        ),
     }
 }
 
@@ -342,7 +342,7 @@ impl<'a, 'b> Cards<'a, 'b> {
     fn card(&self, position: usize, badge: &'static str) -> Result<Card<'a>, Error> {
         let task = &self.data.tasks[position];
         let names = Names::new(self.data);
-        let picture = |image: &'a Image| Ok(Picture { uri: data_uri(image, &task.id)?, alt: &image.alt });
+        let picture = |image: &'a Image| picture(image, &task.id);
         let latent = |latent: &'a LatentReport| {
             Ok(Latent {
                 prompt: &latent.prompt,

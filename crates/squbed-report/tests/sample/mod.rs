@@ -7,7 +7,7 @@ use squbed_report::{
     AccuracyMetric, Bound, Claim, ClaimCurves, ClaimScatter, ClaimTest, Contribution, Correlation, Curve,
     CurvePoint, Curves, Estimate, Failure, Floor, Image, LatentReport, Method, MethodOption, NotRun, Note,
     Origin, Outcome, Point, Quantity, Range, ReportData, RiskCoverage, Run, Scatter, SeedRow, SeedTable,
-    Step, TaskReport, Truth, Verdict,
+    Step, TaskReport, Truth, Verdict, VideoAnomaly,
 };
 
 const METHODS: [&str; 4] = [
@@ -85,6 +85,17 @@ pub(crate) fn sample(tasks: usize, seed: u64) -> ReportData {
         ..ReportData::default()
     };
     data.tasks = (0..tasks).map(|i| task(&mut rng, i)).collect();
+    data.anomalies = (0..3)
+        .map(|i| VideoAnomaly {
+            task: format!("t{i:02}"),
+            prompt: "a small red cube drifts slowly to the left".to_owned(),
+            video: format!("videos/t{i:02}/latent_1/gen_video_{i}.mp4"),
+            videos: 4,
+            surprise: [f64::INFINITY, 412.25, 96.5][i],
+            log_density: [f64::NEG_INFINITY, 1850.5, 2101.75][i],
+            frame: (i > 0).then(|| picture([200, 60, 60], 9, "first frame of the video")),
+        })
+        .collect();
     fill_rank_sums(&mut data);
     data
 }

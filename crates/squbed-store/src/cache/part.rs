@@ -68,6 +68,11 @@ pub enum PartProblem {
         /// What was found.
         reason: String,
     },
+    /// It is compressed in a way that this program does not read.
+    Codec {
+        /// The compression.
+        codec: String,
+    },
     /// A newer program wrote it.
     Newer {
         /// Its version.
@@ -87,6 +92,7 @@ impl fmt::Display for PartProblem {
             Self::Damaged { reason } => {
                 write!(f, "damaged: {reason}; delete it, and what it held is embedded again")
             }
+            Self::Codec { codec } => write!(f, "it is compressed with {codec}, {}", columns::WRITE_AGAIN),
             Self::Newer { version } => write!(
                 f,
                 "it has version {version} of the format and this program reads up to {CACHE_VERSION}; \
@@ -251,6 +257,9 @@ impl Part {
         let header = read_header(&metadata)?;
         if header.identity != *identity {
             return Err(PartProblem::Foreign { identity: Box::new(header.identity) });
+        }
+        if let Some(codec) = columns::unread_codec(&metadata) {
+            return Err(PartProblem::Codec { codec });
         }
         let said: Vec<i64> = header.groups.iter().map(|group| group.rows as i64).collect();
         let held: Vec<i64> = metadata.metadata().row_groups().iter().map(|group| group.num_rows()).collect();

@@ -112,13 +112,14 @@ fn fits<'a>(fits: impl Iterator<Item = &'a GroupFit> + Clone) -> Result<StructAr
         let array = Int64Array::from_iter_values(fits.clone().map(|fit| count(fit) as i64));
         columns.push((Arc::new(Field::new(name, DataType::Int64, false)), Arc::new(array)));
     }
-    let numbers: [Column<GroupFit, f64>; 6] = [
+    let numbers: [Column<GroupFit, f64>; 7] = [
         ("rbar", |fit| fit.rbar),
         ("one_minus_rbar", |fit| fit.one_minus_rbar),
         ("kappa", |fit| fit.kappa),
         ("entropy", |fit| fit.entropy),
         ("relative_entropy", |fit| fit.relative_entropy),
         ("rayleigh_p", |fit| fit.rayleigh_p),
+        ("two_clusters_p", |fit| fit.two_clusters_p.unwrap_or(f64::NAN)),
     ];
     for (name, number) in numbers {
         let array: Float64Array = fits.clone().map(|fit| defined(number(fit))).collect();
@@ -139,5 +140,6 @@ fn flag_name(flag: &Flag) -> &'static str {
         Flag::Clipped => "clipped",
         Flag::Saturated => "saturated",
         Flag::NearUniform => "near_uniform",
+        Flag::Bimodal => "bimodal",
     }
 }

@@ -7,6 +7,7 @@ mod paths;
 use std::{
     collections::HashMap,
     fs,
+    io::Read,
     path::{Path, PathBuf},
 };
 
@@ -18,6 +19,9 @@ use crate::{
 };
 pub use folder::{VIDEO_EXTENSIONS, natural_order};
 use paths::Base;
+
+/// Bytes of a file by which its form is told.
+const SNIFFED: u64 = 4096;
 
 const REMEDY: &str = "a row is one object {\"id\", \"prompt\", \"dataset\"?, \"category\"?, \
                       \"ground_truth\"?, \"latents\": [{\"prompt\", \"videos\": [path]}]}";
@@ -67,7 +71,42 @@ pub fn read_tasks(path: &Path) -> Result<Vec<Task>> {
     check(path, tasks)
 }
 
+/// The form of a file that is no JSON Lines, and how to make it so; `None` where it may be.
+fn other_form(start: &[u8]) -> Option<(&'static str, &'static str)> {
+    let lacks_utf8_bom = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
+    let text = lacks_utf8_bom.trim_ascii_start();
+    let line = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    Some(match text {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..] => (
+            "UTF-16 text",
+            "save it as UTF-8, for example with `iconv -f UTF-16 -t UTF-8 FILE > tasks.jsonl`",
+        ),
+        [b'P', b'K', 3, 4, ..] => (
+            "a zip archive, as spreadsheets are",
+            "export its rows, and write each as a JSON object on a line of its own",
+        ),
+        [0x1f, 0x8b, ..] => ("compressed with gzip", "unpack it with `gunzip`"),
+        [b'[', ..] => (
+            "one JSON array",
+            "write each of its tasks on a line of its own: `jq -c '.[]' FILE > tasks.jsonl`",
+        ),
+        [b'{', ..] => return None,
+        _ if line.contains(&b'\t') => ("a table separated by tabs", TABLE),
+        _ if line.contains(&b',') || line.contains(&b';') => ("a CSV table", TABLE),
+        _ => return None,
+    })
+}
+
+const TABLE: &str = "write each row as a JSON object on a line of its own, with its latent prompts as a list; \
+                     `squbed dataset import` reads tables of prompts";
+
 fn read_lines(path: &Path) -> Result<Vec<(Place, Task)>> {
+    let mut start = Vec::new();
+    let file = fs::File::open(path).map_err(Error::io("open", path))?;
+    file.take(SNIFFED).read_to_end(&mut start).map_err(Error::io("read", path))?;
+    if let Some((form, remedy)) = other_form(&start) {
+        return Err(Error::NotJsonLines { path: path.to_owned(), form, remedy });
+    }
     let rows = jsonl::read_json_lines(path, REMEDY)?;
     Ok(rows.into_iter().map(|(line, task)| (Place::Line { path: path.to_owned(), line }, task)).collect())
 }

@@ -9,9 +9,7 @@ use std::{
 use arrow_array::{ArrayRef, RecordBatch};
 use parquet::{
     arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder},
-    basic::Compression,
     errors::ParquetError,
-    file::metadata::{ColumnChunkMetaData, RowGroupMetaData},
 };
 use squbed_core::{LatentPrompt, Task};
 
@@ -55,16 +53,10 @@ fn check_columns(path: &Path, metadata: &ArrowReaderMetadata) -> Result<()> {
             found: field.data_type().to_string(),
         });
     }
-    let codecs = metadata.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns);
-    match codecs.map(ColumnChunkMetaData::compression).find(|codec| !is_read(*codec)) {
-        Some(codec) => Err(Error::Codec { path: path.to_owned(), codec: codec.to_string() }),
+    match columns::unread_codec(metadata) {
+        Some(codec) => Err(Error::Codec { path: path.to_owned(), codec }),
         None => Ok(()),
     }
-}
-
-/// The compressions that are built in.
-fn is_read(codec: Compression) -> bool {
-    matches!(codec, Compression::UNCOMPRESSED | Compression::ZSTD(_))
 }
 
 fn read_batches(file: File, metadata: ArrowReaderMetadata) -> Result<Vec<RecordBatch>, ParquetError> {

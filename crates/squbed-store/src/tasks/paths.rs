@@ -22,6 +22,7 @@ impl Base {
 
     /// Where a path read from the file leads.
     pub(super) fn resolve(&self, path: &Path) -> PathBuf {
+        let path = &squbed_files::expand_home(path);
         if path.is_absolute() {
             return path.to_owned();
         }
@@ -131,6 +132,8 @@ mod tests {
     #[test]
     fn the_current_folder_adds_nothing() {
         assert_eq!(Base::new(Path::new(".")).resolve(Path::new("v/a.mp4")), Path::new("v/a.mp4"));
+        let home = std::env::home_dir().unwrap();
+        assert_eq!(Base::new(Path::new("list")).resolve(Path::new("~/v/a.mp4")), home.join("v/a.mp4"));
     }
 
     #[cfg(unix)]

@@ -2,9 +2,13 @@
 
 use std::{fs, path::PathBuf};
 
+use parquet::basic::Compression;
 use squbed_store::{EmbeddingCache, PartProblem, digest_text};
 
-use crate::cache::{identity, parts, row};
+use crate::{
+    cache::{identity, parts, row},
+    compressed, golden,
+};
 
 const DIM: usize = 3;
 
@@ -101,6 +105,29 @@ fn a_parquet_file_that_is_no_part_is_told() {
     replace(&path, b"squbed.cache", b"squbed.xxxxx");
     let [warning] = open(home.path()).warnings().try_into().unwrap();
     assert!(warning.to_string().contains("damaged: its metadata has no `squbed.cache`"), "{warning}");
+}
+
+#[test]
+fn a_part_in_another_compression_is_read_or_told_by_its_name() {
+    let home = tempfile::tempdir().unwrap();
+    let path = two_parts(home.path());
+    let whole = open(home.path()).len();
+    fs::write(&path, compressed(&path, Compression::SNAPPY)).unwrap();
+    assert_eq!((open(home.path()).len(), open(home.path()).warnings()), (whole, Vec::new()));
+    assert!(!nothing_false_comes_out(home.path(), "snappy"));
+
+    let home = tempfile::tempdir().unwrap();
+    let folder = EmbeddingCache::open(home.path(), &identity(6)).unwrap().folder().to_owned();
+    fs::create_dir_all(&folder).unwrap();
+    fs::copy(golden("cache_gzip.parquet"), folder.join("part-gzip.parquet")).unwrap();
+    let cache = EmbeddingCache::open(home.path(), &identity(6)).unwrap();
+    assert_eq!(cache.len(), 0);
+    let [warning] = cache.warnings().try_into().unwrap();
+    assert_eq!(warning.problem, PartProblem::Codec { codec: "GZIP".into() });
+    assert!(warning.to_string().ends_with(
+        "part-gzip.parquet` is passed over: it is compressed with GZIP, which this program cannot read; write it \
+         with snappy, with zstd or without compression"
+    ));
 }
 
 /// Replaces text in a file by as much other text.

@@ -4,7 +4,7 @@ use std::fs;
 
 use arrow_array::{Array, cast::AsArray, types::Float64Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use squbed_core::{AccuracyScore, Flag, GroupFit, Interval, Intervals, Repeat, TaskUncertainty};
+use squbed_core::{AccuracyScore, CutPrompt, Flag, GroupFit, Interval, Intervals, Repeat, TaskUncertainty};
 use squbed_store::{
     TruthRow, read_accuracy, read_method, read_truth, read_uncertainty, write_accuracy, write_truth,
     write_uncertainty,
@@ -23,6 +23,7 @@ fn fit(kappa: f64, flags: &[Flag]) -> GroupFit {
         entropy,
         relative_entropy: entropy - 3.0,
         rayleigh_p: 1e-200,
+        two_clusters_p: Some(0.25),
         flags: flags.to_vec(),
     }
 }
@@ -59,7 +60,10 @@ pub(crate) fn rows() -> Vec<TaskUncertainty> {
         repeats: vec![
             Repeat::Prompt { latents: vec![0, 2], text: "a cat".into() },
             Repeat::Video { latent: 1, videos: vec!["a.mp4".into(), "b.mp4".into()] },
+            Repeat::Shared { latents: vec![0, 1], videos: vec!["a.mp4".into(), "c.mp4".into()] },
+            Repeat::GroundTruth { videos: vec!["c.mp4".into()] },
         ],
+        cut: vec![CutPrompt { latent: 2, characters: 140 }],
     };
     vec![
         row(
@@ -68,7 +72,7 @@ pub(crate) fn rows() -> Vec<TaskUncertainty> {
             vec![fit(0.0, &[Flag::Uniform, Flag::Clipped]), fit(f64::INFINITY, &[Flag::PointMass])],
         ),
         row("b", f64::NEG_INFINITY, vec![]),
-        row("ü", 5e-324, vec![fit(1.0, &[Flag::Saturated])]),
+        row("ü", 5e-324, vec![fit(1.0, &[Flag::Saturated, Flag::Bimodal])]),
     ]
 }
 
@@ -92,12 +96,15 @@ fn older_rows_are_read() {
     for key in ["pooled", "mutual_information", "interval", "videos_digest", "repeats"] {
         row.as_object_mut().unwrap().remove(key).unwrap();
     }
-    row["prompts"].as_object_mut().unwrap().remove("rayleigh_p").unwrap();
+    for key in ["rayleigh_p", "two_clusters_p"] {
+        row["prompts"].as_object_mut().unwrap().remove(key).unwrap();
+    }
     fs::write(home.path().join("uncertainty.jsonl"), format!("{row}\n")).unwrap();
     let read = read_uncertainty(home.path()).unwrap().remove(0);
     assert!(read.pooled.is_none() && read.interval.is_none() && read.mutual_information.is_nan());
     assert!(read.videos_digest.is_none() && read.repeats.is_empty());
-    assert!(read.prompts.rayleigh_p.is_nan() && read.videos == rows()[0].videos);
+    assert!(read.prompts.rayleigh_p.is_nan() && read.prompts.two_clusters_p.is_none());
+    assert!(read.videos == rows()[0].videos);
 }
 
 #[test]

@@ -5,11 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use parquet::basic::Compression;
 use proptest::prelude::*;
 use squbed_core::{LatentPrompt, Task};
-use squbed_store::{read_tasks, write_tasks};
+use squbed_store::{read_rows, read_tasks, write_tasks};
 
-use crate::{golden, told};
+use crate::{compressed, golden, told};
 
 fn task(id: &str, prompt: &str) -> Task {
     Task {
@@ -240,7 +241,9 @@ fn a_folder_tree_that_is_not_whole_is_refused() {
 
 #[test]
 fn parquet_of_other_programs_is_read() {
-    for name in ["tasks_pyarrow.parquet", "tasks_polars.parquet", "tasks_duckdb.parquet"] {
+    for name in
+        ["tasks_pyarrow.parquet", "tasks_snappy.parquet", "tasks_polars.parquet", "tasks_duckdb.parquet"]
+    {
         let here = golden("");
         let path = here.join(name);
         let full = Task {
@@ -256,6 +259,21 @@ fn parquet_of_other_programs_is_read() {
         assert_eq!(read_tasks(&path).unwrap(), [full, task("b", "a dog")], "{name}");
     }
     assert_eq!(read_tasks(&golden("tasks_bare.parquet")).unwrap(), [task("a", "a cat"), task("b", "a dog")]);
+}
+
+#[test]
+fn snappy_and_no_compression_are_read() {
+    let home = tempfile::tempdir().unwrap();
+    for codec in [Compression::SNAPPY, Compression::UNCOMPRESSED] {
+        let path = home.path().join(format!("{codec}.parquet"));
+        let again = compressed(&golden("tasks_pyarrow.parquet"), codec);
+        fs::write(&path, again).unwrap();
+        let ids: Vec<String> = read_tasks(&path).unwrap().into_iter().map(|task| task.id).collect();
+        assert_eq!(ids, ["a", "b"], "{codec}");
+        assert_eq!(read_rows(&path).unwrap()[1]["prompt"], "a dog", "{codec}");
+    }
+    let error = read_rows(&golden("tasks_gzip.parquet")).unwrap_err().to_string();
+    assert!(error.contains("tasks_gzip.parquet` is compressed with GZIP, which this program"), "{error}");
 }
 
 #[test]
@@ -277,8 +295,9 @@ fn parquet_that_holds_no_tasks_is_refused_with_its_column() {
              `videos` (list of text), found Utf8",
         ),
         (
-            "tasks_snappy.parquet",
-            "`tasks_snappy.parquet` is compressed with SNAPPY; write it with zstd or without compression",
+            "tasks_gzip.parquet",
+            "`tasks_gzip.parquet` is compressed with GZIP, which this program cannot read; write it with snappy, \
+             with zstd or without compression",
         ),
         ("tasks_twice.parquet", "task id `a` is given twice, in `tasks_twice.parquet`, row 1 and in"),
     ] {
@@ -387,4 +406,31 @@ fn a_folder_with_a_list_is_read_by_its_list_and_an_unfinished_world_is_told() {
 fn a_row_cut_short_is_told_as_such_with_its_end() {
     let told = refused(r#"{"id": "t1", "prompt": "#);
     assert!(told.contains("line 1, column 23: the row ends too early"), "{told}");
+}
+
+#[test]
+fn other_forms_of_a_list_are_named_with_the_way_out() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("tasks.jsonl");
+    let row = r#"{"id": "a", "prompt": "x", "latents": []}"#;
+    let utf16 = |units: Vec<u16>| units.into_iter().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    for (bytes, form, remedy) in [
+        (format!("[{row}]").into_bytes(), "one JSON array", "jq -c '.[]'"),
+        (format!("[\n {row},\n {row}\n]\n").into_bytes(), "one JSON array", "jq"),
+        (b"id,prompt\na,x\n".to_vec(), "a CSV table", "a JSON object on a line"),
+        (b"\xef\xbb\xbfid;prompt\r\na;x\r\n".to_vec(), "a CSV table", "a JSON object on a line"),
+        (b"id\tprompt\na\tx\n".to_vec(), "separated by tabs", "a JSON object on a line"),
+        (utf16(format!("\u{feff}{row}").encode_utf16().collect()), "UTF-16", "iconv"),
+        (utf16(row.encode_utf16().collect()), "UTF-16", "iconv"),
+        (b"PK\x03\x04 and more".to_vec(), "a zip archive", "export its rows"),
+        (b"\x1f\x8b\x08 and more".to_vec(), "gzip", "gunzip"),
+    ] {
+        fs::write(&path, bytes).unwrap();
+        let message = read_tasks(&path).unwrap_err().to_string();
+        assert!(message.contains(form) && message.contains(remedy), "{message}");
+        assert!(message.contains("tasks.jsonl") && message.contains("JSON Lines"), "{message}");
+    }
+    // A byte-order mark of UTF-8 is passed over.
+    fs::write(&path, format!("\u{feff}{row}\n")).unwrap();
+    assert_eq!(read_tasks(&path).unwrap()[0].id, "a");
 }

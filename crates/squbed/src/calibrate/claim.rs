@@ -11,8 +11,8 @@ use squbed_core::{TaskUncertainty, float};
 use squbed_stats::Alternative;
 
 use super::{
-    Correlation, HumanRanking, Resampling, SubsetRule, correlate, correlate_given,
-    correlation::{one_sided, one_sided_given},
+    Correlation, HumanRanking, Resampling, SubsetRule, correlate,
+    correlation::{one_sided, test_given},
     parts::{Total, totals},
 };
 use crate::error::Result;
@@ -156,9 +156,8 @@ impl Settings {
                 whole.push_str(&format!(", which the subset of lowest {other} uncertainty is as well"));
             }
             tests.push(self.test(&x, y, names(5, part, &whole))?);
-            let correlation = correlate_given(&x, y, &by, self.resampling)?;
+            let (correlation, [p_less, p_greater]) = test_given(&x, y, &by, self.resampling)?;
             let scope = format!("{all}, {other} uncertainty held fixed");
-            let (p_less, p_greater) = one_sided_given(&x, y, &by)?;
             tests.push(Test { correlation, p_less, p_greater, ..names(5, part, &scope) });
         }
         Ok(tests)

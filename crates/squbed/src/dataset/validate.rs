@@ -134,6 +134,9 @@ fn of_task(task: &Task, looked: &HashMap<&Path, Looked>, validation: &mut Valida
         let (latent, what) = match &repeat {
             Repeat::Prompt { latents, .. } => (latents[0], "the same prompt more than once"),
             Repeat::Video { latent, .. } => (*latent, "the same content more than once"),
+            Repeat::Shared { latents, .. } => (latents[0], "the same content under several latent prompts"),
+            // Told above, video by video.
+            Repeat::GroundTruth { .. } => continue,
         };
         found.push(problem(Some(latent), None, format!("{what}: {repeat}")));
     }

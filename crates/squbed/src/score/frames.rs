@@ -9,6 +9,7 @@ use std::{
 use rayon::prelude::*;
 use squbed_core::{AccuracyScore, Frame, Sampling, Task};
 use squbed_frame::{Filter, resize};
+use squbed_metrics::Metric;
 use squbed_store::Failure;
 use squbed_video::{DecodeOptions, Limits};
 
@@ -236,12 +237,15 @@ impl OneTask<'_> {
         progress.advance((unreadable - open.len()) as u64);
         let truths = self.truths(&open, truth_digest.as_deref(), clip.as_deref_mut(), scores)?;
         for step in open.chunks(VIDEOS_A_STEP) {
-            for (open, decoded) in self.decoded(step, &truths, clip.as_deref_mut(), scores)? {
+            let decoded = self.decoded(step, &truths, clip.as_deref_mut(), scores)?;
+            let perceptual = self.perceptual(&decoded, &truths)?;
+            for ((open, decoded), perceptual) in decoded.iter().zip(&perceptual) {
                 let truth = open.truth(&truths);
                 let clip = clip.as_deref();
                 let rows = |seconds: f64| clip?.get(&open.key(seconds));
                 let compared = Compared {
                     frames: decoded.shared.as_deref().zip(truth.and_then(|t| t.frames.as_deref())),
+                    perceptual,
                     rows: truth.and_then(|t| rows(t.span).zip(clip?.get(&t.key))),
                     prompt: rows(open.length.own).zip(self.prompt),
                 };
@@ -278,6 +282,34 @@ impl OneTask<'_> {
         rows_of_task.sort_by_key(|row| (row.latent, row.sample, place(row)));
         scores.videos.extend(rows_of_task);
         Ok(fresh)
+    }
+
+    /// The perceptual distances of a step's videos, those of one ground truth at a time.
+    fn perceptual(
+        &self,
+        decoded: &[(&Open<'_>, Decoded)],
+        truths: &[Truth],
+    ) -> Result<Vec<Vec<(Metric, f64)>>> {
+        let mut distances = vec![Vec::new(); decoded.len()];
+        for metric in self.loaded.perceptual() {
+            for truth in truths {
+                let Some(truth_frames) = truth.frames.as_deref() else { continue };
+                let of_truth = |(i, (open, video)): (usize, &'_ (&Open<'_>, Decoded))| {
+                    let is = open.wanted.contains(&Measure::Frames(metric))
+                        && open.length.shared == Some(truth.span);
+                    (is && video.shared.is_some()).then_some(i)
+                };
+                let members: Vec<usize> = decoded.iter().enumerate().filter_map(of_truth).collect();
+                let videos: Vec<&[Frame]> =
+                    members.iter().filter_map(|&i| decoded[i].1.shared.as_deref()).collect();
+                let found = self.loaded.distances(metric, &videos, truth_frames)?;
+                members
+                    .into_iter()
+                    .zip(found)
+                    .for_each(|(i, distance)| distances[i].push((metric, distance)));
+            }
+        }
+        Ok(distances)
     }
 
     /// Takes in how long each video lasts, and how much of that its ground truth does; a video or a ground truth that

@@ -28,6 +28,8 @@ pub(super) struct Loaded {
 pub(super) struct Compared<'a> {
     /// Its frames at equal times within the shorter duration, and the ground truth's.
     pub(super) frames: Option<(&'a [Frame], &'a [Frame])>,
+    /// Its perceptual distances from the ground truth, which are made of several videos at once.
+    pub(super) perceptual: &'a [(Metric, f64)],
     /// CLIP's embeddings of both.
     pub(super) rows: Option<(&'a [f32], &'a [f32])>,
     /// CLIP's embeddings of frames over the video's own duration, and the prompt's.
@@ -100,6 +102,21 @@ impl Loaded {
         self.clip.as_ref().map_or_else(|| Ok(Vec::new()), |clip| clip.prompts(prompts))
     }
 
+    /// The perceptual metrics.
+    pub(super) fn perceptual(&self) -> impl Iterator<Item = Metric> {
+        self.lpips.iter().map(|(metric, _)| *metric)
+    }
+
+    /// The perceptual distance of each of several videos from one ground truth, whose frames pass through the network once.
+    ///
+    /// # Errors
+    ///
+    /// Frames too small for the network, or a device that fails.
+    pub(super) fn distances(&self, metric: Metric, videos: &[&[Frame]], truth: &[Frame]) -> Result<Vec<f64>> {
+        let Some((_, lpips)) = self.lpips.iter().find(|(m, _)| *m == metric) else { return Ok(Vec::new()) };
+        Ok(lpips.clips(videos, truth)?.iter().map(|of_video| mean(of_video)).collect())
+    }
+
     /// The value of each of `wanted` for one video, higher being better; none of what is not there to be compared.
     ///
     /// # Errors
@@ -113,11 +130,10 @@ impl Loaded {
                     .frames
                     .map(|(video, truth)| Ok::<_, Error>(mean(&metric.frames(video, truth)?)))
                     .transpose()?,
-                Measure::Frames(metric) => compared
-                    .frames
-                    .zip(self.lpips.iter().find(|(m, _)| *m == metric))
-                    .map(|((video, truth), (_, lpips))| Ok::<_, Error>(-mean(&lpips.frames(video, truth)?)))
-                    .transpose()?,
+                Measure::Frames(metric) => {
+                    let distance = compared.perceptual.iter().find(|(m, _)| *m == metric);
+                    distance.map(|(_, distance)| -distance)
+                }
                 Measure::Clip => compared.rows.map(|(video, truth)| clip::score(video, truth)),
                 Measure::ClipFrames => compared.rows.map(|(video, truth)| clip::frame_score(video, truth)),
                 Measure::Alignment => compared.prompt.map(|(video, prompt)| clip::alignment(video, prompt)),

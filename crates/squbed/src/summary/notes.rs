@@ -1,6 +1,8 @@
 //! What a reader has to know beside the figures, each sentence drawn from them.
 
 use squbed_report::{Note, correlation_text, fixed};
+use squbed_stats::{Alternative, KendallMethod, kendall};
+use squbed_vmf::Estimator;
 
 use super::{Folder, words::tau_text};
 use crate::{
@@ -19,6 +21,10 @@ impl Folder {
         notes.extend(self.ablation_note());
         if let Some(calibration) = self.calibration.preset(Preset::Default.name()) {
             notes.extend(self.plain_sum_note(calibration));
+        }
+        for (name, (in_force, rows)) in &self.uncertainty {
+            let information: Vec<f64> = rows.iter().map(|row| row.mutual_information).collect();
+            notes.extend(information_note(name, in_force.options.estimator, &information));
         }
         notes.extend(self.world_note());
         notes
@@ -152,16 +158,16 @@ impl Folder {
              definition, so a method that measures spread must call them certain. They take no part in the \
              correlations."
         )];
-        let medians = |values: &mut dyn Iterator<Item = (&str, f64)>| {
+        let apart = |values: &mut dyn Iterator<Item = (&str, f64)>| {
             let (its, others): (Vec<_>, Vec<_>) = values.partition(|(id, _)| wrong(id));
-            let of = |x: Vec<(&str, f64)>| median(&x.into_iter().map(|(_, v)| v).collect::<Vec<f64>>());
-            (of(its), of(others))
+            let of = |x: Vec<(&str, f64)>| x.into_iter().map(|(_, value)| value).collect();
+            Apart { wrong: of(its), others: of(others) }
         };
         let accuracy = self.accuracies.of_metric(&self.calibration.accuracy);
-        let (accuracy, others) = medians(&mut accuracy.iter().map(|(id, a)| (id.as_str(), *a)));
+        let accuracy = apart(&mut accuracy.iter().map(|(id, a)| (id.as_str(), *a)));
         if let Some((_, rows)) = self.uncertainty.get(Preset::Default.name()) {
-            let (spread, usual) = medians(&mut rows.iter().map(|r| (r.id.as_str(), r.epistemic)));
-            paragraphs.extend(blind_spot((accuracy, others), (spread, usual)));
+            let epistemic = apart(&mut rows.iter().map(|r| (r.id.as_str(), r.epistemic)));
+            paragraphs.extend(blind_spot(&accuracy, &epistemic));
         }
         paragraphs
     }
@@ -213,24 +219,86 @@ fn colours_against(encoder: &str, colours: &Correlation, features: &Correlation)
     )
 }
 
-/// Median accuracy and median Ê of the confidently wrong tasks, each beside that of the others, in words.
-fn blind_spot(accuracy: (f64, f64), epistemic: (f64, f64)) -> Option<String> {
-    if accuracy.0.is_nan() || accuracy.1.is_nan() || epistemic.0.is_nan() || epistemic.1.is_nan() {
-        return None;
+/// Where the videos seem to say less than nothing of the latent prompt.
+fn information_note(name: &str, estimator: Estimator, information: &[f64]) -> Option<Note> {
+    let below = information.iter().filter(|x| **x < 0.0).count();
+    let least = information.iter().copied().fold(f64::INFINITY, f64::min);
+    let pooled = match estimator {
+        Estimator::U => "estimated from pairs of videos of different latent prompts",
+        _ => "that of the fit of all the task's videos at once",
+    };
+    (below > 0).then(|| Note {
+        title: format!("Mutual information below 0 ({name})"),
+        paragraphs: vec![format!(
+            "On {below} of {} tasks the mutual information of video and latent prompt comes out below 0, the least \
+             {} nats. It is a difference of two estimates, h(V | ℓ), {pooled}, less h(V | Z), and no information is \
+             negative: such a value means none beyond the noise of sampling.",
+            information.len(),
+            fixed(least, 1)
+        )],
+    })
+}
+
+/// Numbers of the confidently wrong tasks and of the others.
+struct Apart {
+    wrong: Vec<f64>,
+    others: Vec<f64>,
+}
+
+impl Apart {
+    fn medians(&self) -> Option<(f64, f64)> {
+        let (wrong, others) = (median(&self.wrong), median(&self.others));
+        (!wrong.is_nan() && !others.is_nan()).then_some((wrong, others))
     }
-    let verdict = match (epistemic.0 < epistemic.1, accuracy.0 < accuracy.1) {
+
+    /// p that the confidently wrong tasks have smaller numbers: the test of Mann and Whitney, one-sided and by the normal
+    /// approximation, which Kendall's τ-b with the label is (Burr 1960, doi:10.1093/biomet/47.1-2.151).
+    fn p_lower(&self) -> f64 {
+        let values: Vec<f64> = [&self.wrong[..], &self.others].concat();
+        let label: Vec<f64> = (0..values.len()).map(|i| f64::from(u8::from(i < self.wrong.len()))).collect();
+        kendall(&label, &values, Alternative::Less, KendallMethod::Asymptotic).map_or(f64::NAN, |test| test.p)
+    }
+}
+
+/// Fewest confidently wrong tasks of which it is said that they are unlike the others.
+const LEAST_WRONG: usize = 5;
+
+/// Level at which they are.
+const LOWER_LEVEL: f64 = 0.05;
+
+/// Accuracy and Ê of the confidently wrong tasks, each beside that of the others, in words.
+fn blind_spot(accuracy: &Apart, epistemic: &Apart) -> Option<String> {
+    let ((its_accuracy, other_accuracy), (its_spread, other_spread)) =
+        (accuracy.medians()?, epistemic.medians()?);
+    let medians = format!(
+        "Their median Ê (default) is {}, that of the others {}; their median accuracy is {}, that of the others {}",
+        fixed(its_spread, 1),
+        fixed(other_spread, 1),
+        fixed(its_accuracy, 3),
+        fixed(other_accuracy, 3)
+    );
+    let fewest = accuracy.wrong.len().min(epistemic.wrong.len());
+    if fewest < LEAST_WRONG {
+        return Some(format!(
+            "{medians}. {fewest} are too few to tell from this whether the method is blind to them; it takes {LEAST_WRONG}."
+        ));
+    }
+    let (p_spread, p_accuracy) = (epistemic.p_lower(), accuracy.p_lower());
+    let verdict = match (p_spread < LOWER_LEVEL, p_accuracy < LOWER_LEVEL) {
         (true, true) => "low uncertainty with low accuracy, the method's blind spot",
-        (true, false) => "low uncertainty as expected, but no lower accuracy than usual",
-        (false, true) => "a lower accuracy, but no lower uncertainty than usual",
-        (false, false) => "neither uncertainty nor accuracy is lower than usual",
+        (true, false) => "low uncertainty as expected; that their accuracy is lower is not shown",
+        (false, true) => "a lower accuracy; that their uncertainty is lower is not shown",
+        (false, false) => "that either is lower than usual is not shown",
+    };
+    let p = |p: f64| match p {
+        p if p.is_nan() => "undefined".to_owned(),
+        p if p < 0.001 => "< 0.001".to_owned(),
+        p => fixed(p, 3),
     };
     Some(format!(
-        "Their median Ê (default) is {}, that of the others {}; their median accuracy is {}, that of the others \
-         {}: {verdict}.",
-        fixed(epistemic.0, 1),
-        fixed(epistemic.1, 1),
-        fixed(accuracy.0, 3),
-        fixed(accuracy.1, 3)
+        "{medians}: {verdict} (one-sided rank tests: Ê p {}, accuracy p {}).",
+        p(p_spread),
+        p(p_accuracy)
     ))
 }
 
@@ -265,13 +333,60 @@ mod tests {
         assert!(worse.contains("sees more than colours") && !worse.contains("easy"), "{worse}");
     }
 
+    /// So many numbers from `from` on in steps of .001.
+    fn numbers(count: usize, from: f64) -> Vec<f64> {
+        (0..count).map(|i| from + i as f64 / 1000.0).collect()
+    }
+
     #[test]
-    fn a_blind_spot_is_told_where_there_is_one() {
-        let text = |a, e| blind_spot(a, e).unwrap();
-        assert!(text((0.8, 0.9), (-2100.0, -2000.0)).ends_with("the method's blind spot."));
-        assert!(text((0.95, 0.9), (-2100.0, -2000.0)).contains("no lower accuracy"));
-        assert!(text((0.8, 0.9), (-1900.0, -2000.0)).contains("no lower uncertainty"));
-        assert_eq!(blind_spot((f64::NAN, 0.9), (-1.0, -2.0)), None);
+    fn a_blind_spot_is_told_where_it_is_shown() {
+        let apart =
+            |count, wrong, others| Apart { wrong: numbers(count, wrong), others: numbers(20, others) };
+        let text = |a: &Apart, e: &Apart| blind_spot(a, e).unwrap();
+        let (low, alike) = (|count| apart(count, 0.1, 0.8), |count| apart(count, 0.806, 0.8));
+        let said = text(&low(8), &low(8));
+        assert!(said.contains("the method's blind spot (one-sided rank tests: Ê p < 0.001"), "{said}");
+        let said = text(&alike(8), &low(8));
+        assert!(
+            said.contains("that their accuracy is lower is not shown") && !said.contains("blind"),
+            "{said}"
+        );
+        let said = text(&low(8), &alike(8));
+        assert!(said.contains("that their uncertainty is lower is not shown"), "{said}");
+        assert!(text(&alike(8), &alike(8)).contains("that either is lower than usual is not shown"));
+        // A lower median alone is no evidence.
+        let shade = Apart { wrong: vec![0.1, 0.2, 0.804, 0.9, 0.9], others: numbers(20, 0.8) };
+        assert!(shade.medians().is_some_and(|(wrong, others)| wrong < others));
+        assert!(!text(&shade, &low(8)).contains("blind spot"));
+        let few = text(&low(4), &low(4));
+        assert!(few.contains("0.102") || few.contains("0.101"), "{few}");
+        assert!(
+            few.ends_with("4 are too few to tell from this whether the method is blind to them; it takes 5.")
+        );
+        assert_eq!(blind_spot(&Apart { wrong: vec![f64::NAN], others: vec![1.0] }, &low(5)), None);
+    }
+
+    /// SciPy 1.17.1's `mannwhitneyu(wrong, others, alternative="less", use_continuity=False, method="asymptotic")`.
+    #[test]
+    fn the_rank_test_is_that_of_mann_and_whitney() {
+        let tied =
+            Apart { wrong: vec![1.0, 2.0, 2.0, 3.0, 5.0], others: vec![2.0, 4.0, 5.0, 6.0, 7.0, 7.0, 9.0] };
+        assert!((tied.p_lower() - MANN_WHITNEY).abs() < 1e-9, "{}", tied.p_lower());
+    }
+
+    const MANN_WHITNEY: f64 = 0.016433890213859933;
+
+    #[test]
+    fn information_below_zero_is_counted() {
+        let note = information_note("default", Estimator::U, &[3.0, -4.5, f64::NAN, -18.6]).unwrap();
+        let said = &note.paragraphs[0];
+        assert!(said.starts_with("On 2 of 4 tasks") && said.contains("−18.6 nats"), "{said}");
+        assert!(said.contains("pairs of videos of different latent prompts"), "{said}");
+        assert!(information_note("default", Estimator::U, &[3.0, 0.0]).is_none());
+        let paper = information_note("paper", Estimator::Sra, &[-1.0]).unwrap();
+        assert!(
+            paper.title.contains("paper") && paper.paragraphs[0].contains("all the task's videos at once")
+        );
     }
 
     #[test]

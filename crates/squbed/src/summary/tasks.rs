@@ -19,7 +19,7 @@ const MOST_THUMBNAILS: usize = 1500;
 const THUMBNAIL: usize = 96;
 
 /// The first frame, small. A video that cannot be read has none: its failure is reported elsewhere.
-fn thumbnail(path: &Path, alt: &str) -> Option<Image> {
+pub(super) fn thumbnail(path: &Path, alt: &str) -> Option<Image> {
     let mut decoded = squbed_video::decode(path, &[Sampling::Indices(vec![0])], &Default::default()).ok()?;
     let clip = decoded.clips.pop()?;
     let small =

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, bail};
 use clap::Args;
 use squbed::{
-    embed::to_rows,
+    embed::{tell_cut, to_rows},
     models::{Modality, ModelStore},
     progress::Progress,
 };
@@ -50,6 +50,9 @@ impl Text {
             .and_then(|store| store.text_encoder(name, &device, dtype))
             .map_err(squbed::Error::from)?;
         let bars = Bars::new(common.quiet);
+        let all: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let cut = encoder.characters_cut(&all).map_err(squbed::Error::from)?;
+        tell_cut(encoder.identity(), &all, &cut, &bars);
         bars.begin("embed", texts.len() as u64, "sentences");
         let mut rows = Vec::with_capacity(texts.len());
         for step in texts.chunks(STEP) {

@@ -4,18 +4,19 @@ use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
-use super::kernel::{LANES, Pass};
-use crate::padding::Axis;
-
-/// Numbers of a panel's weights that one pass reads: they stay in the first-level cache while positions go by.
-const PASS: usize = 6 << 10;
+use super::{
+    aligned::Aligned,
+    functions,
+    kernel::{self, LANES},
+};
+use crate::{Activation, padding::Axis};
 
 /// Most positions in a task.
 const CHUNK: usize = 192;
 
 /// Weights in panels of up to 64 output channels, `[taps × run, vectors × 16]` each, zeros behind the last.
 #[derive(Debug)]
-pub(super) struct Packed {
+pub(crate) struct Packed {
     panels: Vec<Panel>,
     bias: Vec<f32>,
     /// kt, kh, kw, cin, cout.
@@ -27,36 +28,46 @@ struct Panel {
     first: usize,
     channels: usize,
     vectors: usize,
-    weights: Vec<f32>,
+    weights: Aligned,
+}
+
+/// What is done with sums before they are written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Finish<'a> {
+    /// Nothing.
+    Plain,
+    /// Negative ones become 0.
+    Relu,
+    /// A non-linearity.
+    Activation(Activation),
+    /// Numbers in the order of the output are added.
+    Add(&'a [f32]),
 }
 
 impl Packed {
     /// `weights` is `[kt, kh, kw, cin, cout]`.
-    pub(super) fn new(weights: &[f32], bias: Vec<f32>, dims: [usize; 5]) -> Self {
+    pub(crate) fn new(weights: &[f32], bias: Vec<f32>, dims: [usize; 5]) -> Self {
         let [kt, kh, kw, cin, cout] = dims;
         let inputs = kt * kh * kw * cin;
         let mut panels = Vec::new();
-        let mut first = 0;
-        while first < cout {
-            let channels = (cout - first).min(4 * LANES);
-            let vectors = channels.div_ceil(LANES);
+        for (first, vectors) in kernel::panels(cout) {
             let width = vectors * LANES;
-            let mut packed = vec![0.0; inputs * width];
+            let channels = width.min(cout - first);
+            let mut packed = Aligned::zeros(inputs * width);
             for (row, packed) in packed.chunks_exact_mut(width).enumerate() {
                 packed[..channels].copy_from_slice(&weights[row * cout + first..][..channels]);
             }
             panels.push(Panel { first, channels, vectors, weights: packed });
-            first += channels;
         }
         Self { panels, bias, dims }
     }
 
-    pub(super) fn cout(&self) -> usize {
+    pub(crate) fn cout(&self) -> usize {
         self.dims[4]
     }
 
     /// `x` is `[b, t, h, w, cin]`; gives `[b, t′, h′, w′, cout]`.
-    pub(super) fn run(&self, x: &[f32], batch: usize, axes: &[Axis; 3], relu: bool) -> Vec<f32> {
+    pub(crate) fn run(&self, x: &[f32], batch: usize, axes: &[Axis; 3], finish: Finish<'_>) -> Vec<f32> {
         let [kt, kh, kw, cin, cout] = self.dims;
         let [t, h, w] = axes;
         let padded;
@@ -81,21 +92,37 @@ impl Packed {
         let mut y = Vec::with_capacity(count * cout);
         let out = SharedOut(y.as_mut_ptr());
         (0..tasks).into_par_iter().for_each_init(
-            || (Vec::new(), Vec::new()),
+            || (Vec::new(), Aligned::default()),
             |(bases, sums), task| {
                 let (panel, first) =
                     (&self.panels[task % self.panels.len()], task / self.panels.len() * chunk);
+                let next = &self.panels[(task + 1) % self.panels.len()].weights;
                 bases.clear();
                 bases.extend(
                     Positions::from(first, axes, [volume, plane, line, cin]).take(chunk.min(count - first)),
                 );
-                panel.sums(x, bases, &taps, run, &self.bias, sums);
+                panel.sums(x, bases, &taps, run, &self.bias, next, sums);
+                if let Finish::Activation(activation) = finish {
+                    functions::activate(activation, sums);
+                }
                 for (i, sums) in sums.chunks_exact(panel.vectors * LANES).enumerate() {
+                    let start = (first + i) * cout + panel.first;
                     // SAFETY: each position × panel belongs to one task, and lies within `y`'s capacity.
-                    let row = unsafe { out.row((first + i) * cout + panel.first, panel.channels) };
-                    for (y, &sum) in row.iter_mut().zip(sums) {
+                    let row = unsafe { out.row(start, panel.channels) };
+                    match finish {
+                        Finish::Plain | Finish::Activation(_) => {
+                            row.iter_mut().zip(sums).for_each(|(y, &sum)| _ = y.write(sum));
+                        }
                         // Not `max`, which would turn NaN into 0.
-                        y.write(if relu && sum < 0.0 { 0.0 } else { sum });
+                        Finish::Relu => row.iter_mut().zip(sums).for_each(|(y, &sum)| {
+                            y.write(if sum < 0.0 { 0.0 } else { sum });
+                        }),
+                        Finish::Add(added) => {
+                            let added = added[start..].iter();
+                            row.iter_mut().zip(sums).zip(added).for_each(|((y, &sum), added)| {
+                                y.write(sum + added);
+                            });
+                        }
                     }
                 }
             },
@@ -152,27 +179,16 @@ impl Panel {
         taps: &[usize],
         run: usize,
         bias: &[f32],
-        sums: &mut Vec<f32>,
+        next: &[f32],
+        sums: &mut Aligned,
     ) {
         let width = self.vectors * LANES;
-        sums.clear();
-        sums.resize(bases.len() * width, 0.0);
+        sums.resize(bases.len() * width);
         for row in sums.chunks_exact_mut(width) {
             row[..self.channels].copy_from_slice(&bias[self.first..][..self.channels]);
+            row[self.channels..].fill(0.0);
         }
-        // As many taps in a pass as its share of the cache takes, or a piece of one tap's run.
-        let piece = (PASS / width).clamp(1, run);
-        let taps_a_pass = if piece == run { (PASS / (run * width)).max(1) } else { 1 };
-        let mut offsets = Vec::with_capacity(taps_a_pass);
-        for (pass, taps) in taps.chunks(taps_a_pass).enumerate() {
-            for start in (0..run).step_by(piece) {
-                offsets.clear();
-                offsets.extend(taps.iter().map(|tap| tap + start));
-                let weights = &self.weights[(pass * taps_a_pass * run + start) * width..];
-                let run = piece.min(run - start);
-                Pass { x, bases, taps: &offsets, run, weights, vectors: self.vectors }.add(sums);
-            }
-        }
+        kernel::add_passes(x, bases, taps, run, &self.weights, next, self.vectors, width, sums);
     }
 }
 

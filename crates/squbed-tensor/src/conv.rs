@@ -1,20 +1,15 @@
 //! 3-D convolution of channels-last volumes.
 
-mod cpu;
-mod kernel;
-
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp1, DType, Layout, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, DType, Layout, Shape, Tensor};
 
 use crate::{
-    Padding3d,
+    Activation, Padding3d, cpu,
     error::{Error, Result},
     flop,
     padding::Axis,
 };
-
-pub(crate) use kernel::name as kernel_name;
 
 /// A convolution with its weights laid out for the device, an optional bias and an optional ReLU.
 ///
@@ -93,10 +88,7 @@ impl Conv3d {
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let axes = self.axes(x)?;
         match &self.weights {
-            Weights::Packed(packed) => {
-                let op = CpuConv { packed: packed.clone(), batch: x.dims()[0], axes, relu: self.relu };
-                Ok(x.contiguous()?.apply_op1_no_bwd(&op)?)
-            }
+            Weights::Packed(packed) => self.packed(packed, x, axes, Then::Nothing),
             #[cfg(feature = "cuda")]
             Weights::Cuda(packed) => {
                 let [t, h, w] = axes.map(|a| a.out);
@@ -109,6 +101,29 @@ impl Conv3d {
             }
             Weights::Plain { weight, bias } => self.plain(x, &axes, weight, bias.as_ref()),
         }
+    }
+
+    /// [`forward`](Self::forward) in the kernel of the CPU, and what follows it, in place of a ReLU; none where other kernels
+    /// do it.
+    pub(crate) fn forward_then(&self, x: &Tensor, then: Then<'_>) -> Result<Option<Tensor>> {
+        match &self.weights {
+            Weights::Packed(packed) => Ok(Some(self.packed(packed, x, self.axes(x)?, then)?)),
+            _ => Ok(None),
+        }
+    }
+
+    fn packed(&self, packed: &cpu::Packed, x: &Tensor, axes: [Axis; 3], then: Then<'_>) -> Result<Tensor> {
+        let finish = match then {
+            Then::Activation(activation) => cpu::Finish::Activation(activation),
+            _ if self.relu => cpu::Finish::Relu,
+            _ => cpu::Finish::Plain,
+        };
+        let op = CpuConv { packed, batch: x.dims()[0], axes, finish };
+        let x = x.contiguous()?;
+        Ok(match then {
+            Then::Add(added) => x.apply_op2_no_bwd(&added.contiguous()?, &op)?,
+            _ => x.apply_op1_no_bwd(&op)?,
+        })
     }
 
     /// The axes of its windows on a volume, whose operations are counted here.
@@ -219,25 +234,64 @@ pub(crate) fn not_a_video(operation: &'static str, x: &Tensor) -> Error {
     Error::Shape { operation, expected: "[b, t, h, w, c]", actual: x.dims().to_vec() }
 }
 
-struct CpuConv {
-    packed: Arc<cpu::Packed>,
-    batch: usize,
-    axes: [Axis; 3],
-    relu: bool,
+/// What follows a linear map, in the pass that writes its output.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Then<'a> {
+    Nothing,
+    Activation(Activation),
+    /// A tensor of as many elements is added.
+    Add(&'a Tensor),
 }
 
-impl CustomOp1 for CpuConv {
+struct CpuConv<'a> {
+    packed: &'a cpu::Packed,
+    batch: usize,
+    axes: [Axis; 3],
+    finish: cpu::Finish<'a>,
+}
+
+impl CpuConv<'_> {
+    fn run(
+        &self,
+        x: &CpuStorage,
+        layout: &Layout,
+        finish: cpu::Finish<'_>,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        let y = self.packed.run(numbers(x, layout)?, self.batch, &self.axes, finish);
+        let out = self.axes.map(|a| a.out);
+        Ok((CpuStorage::F32(y), Shape::from((self.batch, out[0], out[1], out[2], self.packed.cout()))))
+    }
+}
+
+fn numbers<'a>(storage: &'a CpuStorage, layout: &Layout) -> candle_core::Result<&'a [f32]> {
+    match (storage, layout.contiguous_offsets()) {
+        (CpuStorage::F32(x), Some((start, end))) => Ok(&x[start..end]),
+        _ => candle_core::bail!("conv3d on the CPU takes contiguous f32"),
+    }
+}
+
+impl CustomOp1 for CpuConv<'_> {
     fn name(&self) -> &'static str {
         "conv3d"
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        let x = match (storage, layout.contiguous_offsets()) {
-            (CpuStorage::F32(x), Some((start, end))) => &x[start..end],
-            _ => candle_core::bail!("conv3d on the CPU takes contiguous f32"),
-        };
-        let y = self.packed.run(x, self.batch, &self.axes, self.relu);
-        let out = self.axes.map(|a| a.out);
-        Ok((CpuStorage::F32(y), Shape::from((self.batch, out[0], out[1], out[2], self.packed.cout()))))
+        self.run(storage, layout, self.finish)
+    }
+}
+
+impl CustomOp2 for CpuConv<'_> {
+    fn name(&self) -> &'static str {
+        "conv3d"
+    }
+
+    fn cpu_fwd(
+        &self,
+        storage: &CpuStorage,
+        layout: &Layout,
+        added: &CpuStorage,
+        of_added: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        self.run(storage, layout, cpu::Finish::Add(numbers(added, of_added)?))
     }
 }
