@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 
 use crate::error::Result;
 
@@ -20,18 +20,11 @@ pub fn counted<T>(work: impl FnOnce() -> T) -> (T, u64) {
     (result, 2 * PRODUCTS.get().wrapping_sub(before))
 }
 
-/// Runs `work` on a thread of the pool where its tensors are on the CPU, so that each of its parallel loops begins there
-/// and none waits until the pool wakes; elsewhere, and on such a thread, at once. What it computes is counted here.
-pub fn in_pool<T: Send>(device: &Device, work: impl FnOnce() -> T + Send) -> T {
-    if !device.is_cpu() || rayon::current_thread_index().is_some() {
-        return work();
-    }
-    let (result, products) = rayon::scope(|_| {
-        let before = PRODUCTS.get();
-        (work(), PRODUCTS.get().wrapping_sub(before))
-    });
-    PRODUCTS.set(PRODUCTS.get().wrapping_add(products));
-    result
+/// Runs `work` and gives its multiply-adds, which this thread does not count as its own.
+pub(crate) fn apart<T>(work: impl FnOnce() -> T) -> (T, usize) {
+    let before = PRODUCTS.get();
+    let result = work();
+    (result, PRODUCTS.replace(before).wrapping_sub(before) as usize)
 }
 
 /// Counts multiply-adds.
@@ -55,7 +48,7 @@ mod tests {
     use candle_core::{DType, Device};
 
     use super::*;
-    use crate::{Conv3d, Padding3d};
+    use crate::{Conv3d, Padding3d, in_pool};
 
     #[test]
     fn products_and_convolutions_are_counted_by_their_definition() {

@@ -1,8 +1,7 @@
 //! What networks have between their products, each in one pass where there is a kernel for it.
 
-use candle_core::{CpuStorage, CustomOp1, DType, Layout, Shape, Tensor};
+use candle_core::{DType, Tensor};
 use candle_nn::ops::{sigmoid, softmax_last_dim};
-use rayon::prelude::*;
 
 use crate::{cpu, error::Result, matmul};
 
@@ -109,9 +108,6 @@ impl Activation {
     ///
     /// Only Candle's own.
     pub fn forward(self, x: &Tensor) -> Result<Tensor> {
-        if x.device().is_cpu() && x.dtype() == DType::F32 {
-            return Ok(x.contiguous()?.apply_op1_no_bwd(&self)?);
-        }
         #[cfg(feature = "cuda")]
         if x.device().is_cuda()
             && let Some(y) = crate::cuda::activation(x, self)?
@@ -123,25 +119,6 @@ impl Activation {
             Self::GeluTanh => x.gelu()?,
             Self::QuickGelu => (x * sigmoid(&(x * 1.702)?)?)?,
         })
-    }
-}
-
-/// On the CPU, where Candle's own take one thread.
-impl CustomOp1 for Activation {
-    fn name(&self) -> &'static str {
-        "activation"
-    }
-
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        /// Numbers in a task.
-        const TASK: usize = 4096;
-        let x = match (storage, layout.contiguous_offsets()) {
-            (CpuStorage::F32(x), Some((start, end))) => &x[start..end],
-            _ => candle_core::bail!("the activation on the CPU takes contiguous f32"),
-        };
-        let mut y = x.to_vec();
-        y.par_chunks_mut(TASK).for_each(|y| cpu::activate(*self, y));
-        Ok((CpuStorage::F32(y), layout.shape().clone()))
     }
 }
 

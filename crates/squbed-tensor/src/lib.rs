@@ -22,15 +22,17 @@ mod padding;
 pub mod pca;
 mod pool;
 mod statistics;
+mod threads;
 
 pub use candle_core::{DType, Device, Tensor};
 pub use concat::Concat;
 pub use conv::{Conv3d, conv3d};
 pub use encoder::{EncodeError, ImageEncoder, TextEncoder, VideoEncoder};
 pub use error::{CandleError, Error, Result};
-pub use flop::{counted, in_pool, matmul};
+pub use flop::{counted, matmul};
 pub use layers::{Activation, attention, gate, layer_norm};
 pub use linear::Linear;
 pub use padding::Padding3d;
 pub use pool::{avg_pool3d, max_pool3d};
 pub use statistics::{group_statistics, is_saturated};
+pub use threads::in_pool;

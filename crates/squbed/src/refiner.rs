@@ -412,7 +412,7 @@ pub fn refine_into(
     let there: Option<Value> =
         if record_path.is_file() { Some(results::read_json(&record_path)?) } else { None };
     let same = there.as_ref().is_some_and(|record| record["options_digest"] == json!(digest));
-    if keep && there.is_some() && !same {
+    if keep && !same && there.is_some() && !read_rows(&rows_path)?.is_empty() {
         let difference = "refinement, a file of it included, is another now".to_owned();
         return Err(Error::OtherExperiment { path: folder.to_owned(), difference });
     }

@@ -19,6 +19,7 @@ use crate::{
     error::{Error, Result},
     experiment::EXPERIMENT,
     method::{self, MethodOptions, Preset, TaskEmbeddings},
+    refiner::{REFINEMENT, REFINER},
     run::RunRecord,
 };
 
@@ -210,11 +211,14 @@ pub fn check_file(path: &Path) -> Result<()> {
     squbed_files::check_file(path).map_err(|source| Error::Write { path: path.to_owned(), source })
 }
 
-/// Whether a run's folder holds more than the record of what was asked for, its cache of embeddings and what failed.
+/// Whether a run's folder holds more than the record of what was asked for, its cache of embeddings and what failed. A
+/// refinement that ended before its first row is none.
 pub(crate) fn holds_results(out: &Path) -> bool {
-    let besides = [EXPERIMENT, "cache", "commands.json", FAILURES];
+    let besides = [EXPERIMENT, "cache", COMMANDS, FAILURES, REFINER];
+    let empty = |name: &Path| name == REFINEMENT && out.join(name).metadata().is_ok_and(|m| m.len() == 0);
     let entries = std::fs::read_dir(out).into_iter().flatten().flatten();
-    entries.into_iter().any(|entry| !besides.iter().any(|name| entry.file_name() == **name))
+    let mut names = entries.map(|entry| PathBuf::from(entry.file_name()));
+    names.any(|name| !besides.iter().any(|besides| name == Path::new(besides)) && !empty(&name))
 }
 
 /// Makes a folder and those that it lies in.

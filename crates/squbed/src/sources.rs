@@ -154,15 +154,17 @@ pub fn repeat_sentences(rows: &[TaskUncertainty]) -> Vec<String> {
              looks smaller than that of as many different ones",
         ),
     ];
-    let sentence = |(tasks, what): (Vec<String>, &str)| {
-        let more = match tasks.len().saturating_sub(NAMED) {
-            0 => String::new(),
-            more => format!("; and {more} more, which `repeats` in uncertainty.jsonl names"),
-        };
-        let named = tasks[..tasks.len().min(NAMED)].join("; ");
-        (!tasks.is_empty()).then(|| format!("{} task(s) {what}: {named}{more}", tasks.len()))
+    said.into_iter().filter_map(|(tasks, what)| sentence_of(&tasks, what, "repeats")).collect()
+}
+
+/// How many tasks there are, what of them, and the first few; `field` of their rows names the rest. None of none.
+fn sentence_of(tasks: &[String], what: &str, field: &str) -> Option<String> {
+    let more = match tasks.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!("; and {more} more, which `{field}` in uncertainty.jsonl names"),
     };
-    said.into_iter().filter_map(sentence).collect()
+    let named = tasks[..tasks.len().min(NAMED)].join("; ");
+    (!tasks.is_empty()).then(|| format!("{} task(s) {what}: {named}{more}", tasks.len()))
 }
 
 /// Of which tasks the encoder of prompts does not see all, one sentence, or none.
@@ -179,18 +181,9 @@ pub fn cut_sentence(rows: &[TaskUncertainty]) -> Option<String> {
             format!("task {}, latent prompt {}", row.id, prompts.join(", "))
         })
         .collect();
-    let more = match tasks.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!("; and {more} more, which `cut` in uncertainty.jsonl names"),
-    };
-    let named = tasks[..tasks.len().min(NAMED)].join("; ");
-    (!tasks.is_empty()).then(|| {
-        format!(
-            "{} task(s) have latent prompts that are longer than their encoder takes, so that what differs behind its limit \
-             counts for nothing: {named}{more}",
-            tasks.len()
-        )
-    })
+    let what = "have latent prompts that are longer than their encoder takes, so that what differs behind its limit counts \
+                for nothing";
+    sentence_of(&tasks, what, "cut")
 }
 
 /// Tells what repeats among an estimate's samples.

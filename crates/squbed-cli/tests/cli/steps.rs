@@ -231,6 +231,16 @@ fn a_mistyped_list_of_tasks_leaves_a_folder_that_takes_the_right_one() {
     let (code, _, message) = run("tasks.jsonl");
     assert!(code == 1 && !message.contains("another experiment"), "{message}");
     assert!(message.contains("`cat`") && message.contains("squbed refine"), "{message}");
+    // Nor is it the experiment's whose refinement ended before its first row, with other options or other tasks.
+    assert!(path("out/refiner.json").is_file());
+    fs::write(path("others.jsonl"), "{\"id\": \"b\", \"prompt\": \"a blue dog\"}\n").unwrap();
+    for refine in ["", "refine = { latents = 2 }\n"] {
+        fs::write(path("e.toml"), format!("out = 'out'\ntasks = {{ file = 'others.jsonl' }}\n{refine}"))
+            .unwrap();
+        let (code, _, message) = ended(squbed(&["run", text(&path("e.toml"))]));
+        assert!(code == 1 && !message.contains("another experiment"), "{message}");
+        assert!(message.contains("`dog`"), "{message}");
+    }
     // With a result in it, it is.
     fs::write(path("out/tasks.jsonl"), "").unwrap();
     let (code, _, message) = run("nothere.jsonl");
@@ -248,6 +258,24 @@ fn prompts_that_differ_only_behind_the_encoder_s_limit_are_told() {
     let (code, _, message) = ended(squbed(&arguments));
     assert_eq!(code, 0, "{message}");
     assert!(message.contains("2 of 3 texts are longer than all-MiniLM-L6-v2 takes"), "{message}");
+}
+
+#[test]
+fn an_estimate_and_its_report_tell_of_prompts_that_are_longer_than_their_encoder_takes() {
+    let mut world = World::new();
+    let long = format!("{}slowly", "a red star moving left ".repeat(80));
+    world.task["latents"][1]["prompt"] = json!(long);
+    let (code, _, message) = world.run("estimate", "results", &[]);
+    assert!(code == 0 && message.contains("are longer than all-MiniLM-L6-v2 takes"), "{message}");
+    let rows = fs::read_to_string(world.path("results/default/uncertainty.jsonl")).unwrap();
+    let row: Value = serde_json::from_str(&rows).unwrap();
+    assert_eq!(row["cut"].as_array().map(Vec::len), Some(1), "{row}");
+    let hidden = row["cut"][0]["characters"].as_u64().unwrap();
+    assert!(row["cut"][0]["latent"] == 1 && (1..long.len() as u64).contains(&hidden), "{row}");
+    assert_eq!(ended(squbed(&["report", text(&world.path("results"))])).0, 0);
+    let report = fs::read_to_string(world.path("results/report.html")).unwrap();
+    let told = format!("latent prompt 1 by {hidden} character(s)");
+    assert!(report.contains("1 task(s) have latent prompts that are longer") && report.contains(&told));
 }
 
 #[test]

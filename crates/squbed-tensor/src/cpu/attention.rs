@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::{
     aligned::Aligned,
     functions,
-    kernel::{LANES, add_passes, panels},
+    kernel::{LANES, Pass, panels},
 };
 
 /// Most queries whose scores are held at once: with 512 keys they fill a quarter of the second-level cache.
@@ -99,17 +99,17 @@ impl Attention {
             scores.resize(count * padded);
             scores.fill(0.0);
             for (start, vectors) in panels(l) {
-                add_passes(
-                    qkv,
+                let pass = Pass {
+                    x: qkv,
                     bases,
-                    &[0],
-                    d,
-                    &keys[d * start..][..d * vectors * LANES],
-                    &[],
+                    taps: &[0],
+                    run: d,
+                    weights: &keys[d * start..][..d * vectors * LANES],
                     vectors,
-                    padded,
-                    &mut scores[start..],
-                );
+                    pitch: padded,
+                    next: &[],
+                };
+                pass.add_in_parts(&mut scores[start..]);
             }
             mixed.resize(count * wide + count);
             let (mixed, sums) = mixed.split_at_mut(count * wide);
@@ -133,17 +133,17 @@ impl Attention {
             bases.extend((0..count).map(|i| i * padded));
             mixed.fill(0.0);
             for (start, vectors) in panels(d) {
-                add_passes(
-                    scores,
+                let pass = Pass {
+                    x: scores,
                     bases,
-                    &[0],
-                    l,
-                    &values[l * start..][..l * vectors * LANES],
-                    &[],
+                    taps: &[0],
+                    run: l,
+                    weights: &values[l * start..][..l * vectors * LANES],
                     vectors,
-                    wide,
-                    &mut mixed[start..],
-                );
+                    pitch: wide,
+                    next: &[],
+                };
+                pass.add_in_parts(&mut mixed[start..]);
             }
             for (mixed, sum) in mixed.chunks_exact(wide).zip(sums) {
                 y.extend(mixed[..d].iter().map(|x| x / *sum));

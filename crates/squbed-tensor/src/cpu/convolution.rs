@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::{
     aligned::Aligned,
     functions,
-    kernel::{self, LANES},
+    kernel::{self, LANES, Pass},
 };
 use crate::{Activation, padding::Axis};
 
@@ -188,7 +188,8 @@ impl Panel {
             row[..self.channels].copy_from_slice(&bias[self.first..][..self.channels]);
             row[self.channels..].fill(0.0);
         }
-        kernel::add_passes(x, bases, taps, run, &self.weights, next, self.vectors, width, sums);
+        let (weights, vectors) = (&self.weights, self.vectors);
+        Pass { x, bases, taps, run, weights, vectors, pitch: width, next }.add_in_parts(sums);
     }
 }
 

@@ -43,39 +43,6 @@ pub(crate) fn panels(channels: usize) -> impl Iterator<Item = (usize, usize)> {
 /// Numbers of the weights that one pass reads: they stay in the second-level cache while positions go by.
 const PASS: usize = 16 << 10;
 
-/// Adds to the sums of some positions, in as many passes as the weights `[taps × run, vectors × 16]` take; `next` are those
-/// that are read after them, the other arguments are those of a [`Pass`].
-#[expect(clippy::too_many_arguments, reason = "those of a pass")]
-pub(crate) fn add_passes(
-    x: &[f32],
-    bases: &[usize],
-    taps: &[usize],
-    run: usize,
-    weights: &[f32],
-    next: &[f32],
-    vectors: usize,
-    pitch: usize,
-    sums: &mut [f32],
-) {
-    let width = vectors * LANES;
-    // As many taps in a pass as its share of the cache takes, or a piece of one tap's run.
-    let piece = (PASS / width).clamp(1, run);
-    let taps_a_pass = if piece == run { (PASS / (run * width)).max(1) } else { 1 };
-    let mut offsets = Vec::with_capacity(taps_a_pass);
-    let mut weights = weights;
-    for taps in taps.chunks(taps_a_pass) {
-        for start in (0..run).step_by(piece) {
-            offsets.clear();
-            offsets.extend(taps.iter().map(|tap| tap + start));
-            let run = piece.min(run - start);
-            let (here, behind) = weights.split_at(taps.len() * run * width);
-            let next = if behind.is_empty() { next } else { behind };
-            Pass { x, bases, taps: &offsets, run, weights: here, vectors, pitch, next }.add(sums);
-            weights = behind;
-        }
-    }
-}
-
 /// Which kernel runs here.
 pub(crate) fn name() -> &'static str {
     #[cfg(target_arch = "x86_64")]
@@ -91,6 +58,27 @@ pub(crate) fn name() -> &'static str {
 }
 
 impl Pass<'_> {
+    /// [`add`](Self::add), in as many passes as the weights take.
+    pub(crate) fn add_in_parts(&self, sums: &mut [f32]) {
+        let width = self.vectors * LANES;
+        // As many taps in a pass as its share of the cache takes, or a piece of one tap's run.
+        let piece = (PASS / width).clamp(1, self.run);
+        let taps_a_pass = if piece == self.run { (PASS / (self.run * width)).max(1) } else { 1 };
+        let mut offsets = Vec::with_capacity(taps_a_pass);
+        let mut weights = self.weights;
+        for taps in self.taps.chunks(taps_a_pass) {
+            for start in (0..self.run).step_by(piece) {
+                offsets.clear();
+                offsets.extend(taps.iter().map(|tap| tap + start));
+                let run = piece.min(self.run - start);
+                let (here, behind) = weights.split_at(taps.len() * run * width);
+                let next = if behind.is_empty() { self.next } else { behind };
+                Pass { taps: &offsets, run, weights: here, next, ..*self }.add(sums);
+                weights = behind;
+            }
+        }
+    }
+
     /// Adds to `sums`, `[positions, pitch]`, of which the first `vectors × 16` count.
     pub(crate) fn add(&self, sums: &mut [f32]) {
         let furthest = |offsets: &[usize]| offsets.iter().max().copied().unwrap_or(0);

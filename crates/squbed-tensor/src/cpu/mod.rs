@@ -9,6 +9,5 @@ mod pooling;
 
 pub(crate) use attention::Attention;
 pub(crate) use convolution::{Finish, Packed};
-pub(crate) use functions::activate;
 pub(crate) use kernel::name as kernel_name;
 pub(crate) use pooling::{Kind as PoolKind, pool};
