@@ -14,6 +14,7 @@ use squbed_generate::{
 use squbed_sim::World;
 
 use crate::{
+    adaptive::{self, BUDGET, Rounds, Stopping},
     choice::{ChoiceError, check_key_env, key, missing, refuse_superfluous},
     error::{Error, Result},
     progress::Progress,
@@ -57,6 +58,10 @@ pub struct Generate {
     /// Videos a latent prompt.
     #[serde(default = "ten")]
     pub videos: usize,
+    /// Where given, videos are made in rounds, and a task gets no more once the 95 % interval of its epistemic uncertainty
+    /// over other videos of its latent prompts is narrower than so many nats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_when_interval_below: Option<f64>,
     /// The program with its arguments, see [`CommandModel::new`]. It is written down, so no key may stand in it; its
     /// words are taken as they are, so a relative path in it starts where squbed runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -111,6 +116,7 @@ impl Default for Generate {
         Self {
             generator: GeneratorKind::default(),
             videos: ten(),
+            stop_when_interval_below: None,
             command: None,
             negative: None,
             frames: None,
@@ -168,6 +174,14 @@ impl Generate {
             ],
         )?;
         check_key_env(self.key_env.as_deref())?;
+        if let Some(value) = self.stop_when_interval_below.filter(|width| !(1e-9..=1e9).contains(width)) {
+            return Err(Error::OutOfRange {
+                name: "stop_when_interval_below",
+                value,
+                least: 1e-9,
+                most: 1e9,
+            });
+        }
         let parallel = self.produce().parallel;
         if !(1..=256).contains(&parallel) {
             let value = parallel as f64;
@@ -230,37 +244,65 @@ impl Generate {
     }
 
     /// Gives each latent prompt that has no videos its own, below `folder` where they are made. Also says what made
-    /// them, in words. `world` is the closed world whose model it is, where it is that.
+    /// them, in words. `world` is the closed world whose model it is, where it is that. Where `stopping` is given, they are
+    /// made in rounds, which `budget.jsonl` in the folder tells of.
     ///
     /// # Errors
     ///
-    /// As [`check`](Self::check), [`steps::generate`], [`steps::generate_with_ledger`] and [`steps::take_clips`].
+    /// As [`check`](Self::check), [`steps::generate`], [`steps::generate_with_ledger`], [`steps::take_clips`] and
+    /// [`adaptive::generate_in_rounds`].
     pub fn make(
         &self,
         tasks: &mut [Task],
         world: &World,
         seed: u64,
         folder: &Path,
+        stopping: Option<&Stopping<'_>>,
+        progress: &dyn Progress,
+    ) -> Result<(String, Rounds)> {
+        self.check()?;
+        let mut made_by = String::new();
+        let mut make = |tasks: &mut [Task], videos: usize| {
+            let made;
+            (made_by, made) = self.make_each(tasks, videos, world, seed, folder, progress)?;
+            Ok(made)
+        };
+        let Some(stopping) = stopping else {
+            let generated = make(tasks, self.videos)?;
+            return Ok((made_by, Rounds { generated, ..Rounds::default() }));
+        };
+        let rounds = adaptive::generate_in_rounds(tasks, self.videos, stopping, &mut make, progress)?;
+        squbed_store::write_json_lines(&folder.join(BUDGET), &rounds.budget)?;
+        let how = rounds.describe(stopping.width, self.videos);
+        Ok((format!("{made_by}, {how}"), rounds))
+    }
+
+    /// So many videos for each latent prompt.
+    fn make_each(
+        &self,
+        tasks: &mut [Task],
+        videos: usize,
+        world: &World,
+        seed: u64,
+        folder: &Path,
         progress: &dyn Progress,
     ) -> Result<(String, Generated)> {
-        self.check()?;
         let model: Box<dyn VideoGenerator> = match self.generator {
             GeneratorKind::ClosedWorld => {
                 let model = world.generator();
-                let made = steps::generate(tasks, &model, self.videos, seed, folder, progress)?;
+                let made = steps::generate(tasks, &model, videos, seed, folder, progress)?;
                 return Ok((model.describe(), made));
             }
             GeneratorKind::Folder => {
                 let from = self.from()?;
-                let made = steps::take_clips(tasks, self.videos, from, progress)?;
+                let made = steps::take_clips(tasks, videos, from, progress)?;
                 return Ok((format!("existing videos of {}", from.display()), made));
             }
             GeneratorKind::Command => Box::new(self.program()?),
             GeneratorKind::Server => Box::new(self.server(key(self.key_env.as_deref())?)?),
         };
         let options = self.produce();
-        let made =
-            steps::generate_with_ledger(tasks, &*model, self.videos, seed, folder, &options, progress)?;
+        let made = steps::generate_with_ledger(tasks, &*model, videos, seed, folder, &options, progress)?;
         Ok((model.describe(), made))
     }
 
@@ -279,6 +321,7 @@ impl Generate {
         vec![
             ("generate.generator", self.generator.name().to_owned()),
             ("generate.videos", self.videos.to_string()),
+            ("generate.stop_when_interval_below", text(self.stop_when_interval_below.as_ref())),
             ("generate.command", text(self.command.as_ref())),
             ("generate.negative", text(self.negative.as_ref())),
             ("generate.frames", text(self.frames.as_ref())),

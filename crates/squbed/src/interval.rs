@@ -151,12 +151,8 @@ impl Spread {
         task.videos.iter_mut().zip(&self.videos).try_for_each(|(fit, rows)| fit::remark_bimodal(fit, rows))
     }
 
-    fn entropy(&self, statistics: &GroupStatistics) -> Result<f64> {
-        Ok(squbed_vmf::fit(statistics, self.estimator)?.entropy)
-    }
-
     fn entropy_or_none(&self, statistics: Option<GroupStatistics>) -> Result<f64> {
-        statistics.map_or(Ok(f64::NAN), |s| self.entropy(&s))
+        entropy_or_none(statistics, self.estimator)
     }
 
     /// Intervals by leaving out one latent prompt with its videos at a time.
@@ -169,7 +165,7 @@ impl Spread {
             let others: Vec<f64> = entropies.iter().enumerate().filter(|e| e.0 != i).map(|e| *e.1).collect();
             let epistemic = method::mean_entropy(&others).0;
             let pooled = if n > 2 {
-                self.entropy(&self.mixture.statistics(self.estimator, Some(i)))?
+                self.entropy_or_none(Some(self.mixture.statistics(self.estimator, Some(i))))?
             } else {
                 f64::NAN
             };
@@ -190,7 +186,7 @@ impl Spread {
         if n == 2 {
             method.push_str(&format!("; {TWO_LATENTS}"));
         }
-        let epistemic_error_of_videos = self.error_of_videos(&entropies)?;
+        let epistemic_error_of_videos = error_of_videos(&self.videos, &entropies, self.estimator)?;
         Ok(Intervals {
             level: LEVEL,
             method,
@@ -206,19 +202,6 @@ impl Spread {
     fn estimates(&self, task: &TaskUncertainty) -> Five {
         let pooled = task.pooled.as_ref().map_or(f64::NAN, |fit| fit.entropy);
         [task.aleatoric, task.epistemic, task.total, pooled, task.mutual_information]
-    }
-
-    /// The standard error of the mean entropy of these very latent prompts, by leaving out one video at a time.
-    fn error_of_videos(&self, entropies: &[f64]) -> Result<f64> {
-        let (mut variance, mut count) = (0.0, 0.0);
-        for (videos, _) in self.videos.iter().zip(entropies).filter(|(_, h)| h.is_finite()) {
-            let left: Vec<f64> = (0..videos.count())
-                .map(|video| self.entropy_or_none(videos.without(video)))
-                .collect::<Result<_>>()?;
-            variance += jackknife_error(&left).powi(2);
-            count += 1.0;
-        }
-        Ok(if count > 0.0 { variance.sqrt() / count } else { f64::NAN })
     }
 
     /// Percentile intervals of resamples of the latent prompts, and of the videos within each that is drawn. Of the
@@ -271,7 +254,7 @@ impl Spread {
             total,
             pooled: none,
             mutual_information: none,
-            epistemic_error_of_videos: self.error_of_videos(&entropies)?,
+            epistemic_error_of_videos: error_of_videos(&self.videos, &entropies, self.estimator)?,
         })
     }
 }
@@ -297,6 +280,48 @@ pub fn bootstrap(
         row.interval = Some(Spread::of(task, basis, estimator, device)?.bootstrap(row, resamples, seed)?);
         Ok(())
     })
+}
+
+/// An entropy; NaN where there are no statistics.
+fn entropy_or_none(statistics: Option<GroupStatistics>, estimator: Estimator) -> Result<f64> {
+    statistics.map_or(Ok(f64::NAN), |s| Ok(squbed_vmf::fit(&s, estimator)?.entropy))
+}
+
+/// The standard error of the mean entropy of these very latent prompts, by leaving out one video at a time.
+fn error_of_videos(groups: &[PairDistances], entropies: &[f64], estimator: Estimator) -> Result<f64> {
+    let (mut variance, mut count) = (0.0, 0.0);
+    for (videos, _) in groups.iter().zip(entropies).filter(|(_, h)| h.is_finite()) {
+        let left: Vec<f64> = (0..videos.count())
+            .map(|video| entropy_or_none(videos.without(video), estimator))
+            .collect::<Result<_>>()?;
+        variance += jackknife_error(&left).powi(2);
+        count += 1.0;
+    }
+    Ok(if count > 0.0 { variance.sqrt() / count } else { f64::NAN })
+}
+
+/// Width of the 95 % interval of a task's epistemic uncertainty over other videos of the same latent prompts, whose
+/// embeddings are `groups`, nats: what further videos of each can narrow. NaN where a group has fewer than three, or where
+/// all are the same.
+///
+/// # Errors
+///
+/// As [`Spread::of`].
+pub fn width_over_videos(groups: &[Group<'_>], estimator: Estimator) -> Result<f64> {
+    if groups.iter().any(|videos| videos.len() < 3) {
+        return Ok(f64::NAN);
+    }
+    let groups: Vec<PairDistances> =
+        groups.iter().map(|rows| PairDistances::of(rows)).collect::<Result<_, _>>()?;
+    let all = |videos: &PairDistances| (0..videos.count()).collect::<Vec<_>>();
+    let entropies: Vec<f64> = groups
+        .iter()
+        .map(|videos| entropy_or_none(videos.drawn(&all(videos)), estimator))
+        .collect::<Result<_>>()?;
+    let freedom = groups.iter().map(|videos| videos.count() - 1).sum();
+    Ok(2.0
+        * student_quantile(freedom, (1.0 - LEVEL) / 2.0)
+        * error_of_videos(&groups, &entropies, estimator)?)
 }
 
 /// The jackknife's standard error from the estimates without each unit; NaN where one of them is not finite, or where

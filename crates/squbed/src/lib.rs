@@ -8,6 +8,7 @@
 
 pub mod ablation;
 pub mod accuracy;
+pub mod adaptive;
 pub mod aleatoric;
 pub mod anomaly;
 pub mod baseline;

@@ -7,7 +7,8 @@
 //! ├── truth.jsonl              the closed world's truth, where there is one
 //! ├── ground-truth/            the closed world's true clips
 //! ├── refinement.jsonl, refiner.json   what refined, and what was rejected; rows are kept as they are made
-//! ├── videos/                  generated clips, with ledger.jsonl where a program or server made them
+//! ├── videos/                  generated clips, with ledger.jsonl where a program or server made them, and budget.jsonl
+//! │                            where they were made in rounds
 //! ├── cache/                   embeddings, unless the experiment names another folder
 //! ├── accuracy.{jsonl,parquet}, accuracy_videos.jsonl, metrics.json
 //! ├── baselines.jsonl, variants.jsonl
@@ -36,7 +37,9 @@ use squbed_store::{Failure, TruthRow};
 use squbed_tensor::{TextEncoder, VideoEncoder};
 
 use crate::{
-    ablation, anomaly,
+    ablation,
+    adaptive::Stopping,
+    anomaly,
     calibrate::{CalibrateOptions, Resampling, calibrate_folder},
     embed::{self, Work},
     error::{Error, Result},
@@ -169,7 +172,7 @@ pub fn run(
     record.device = squbed_tensor::device::describe(&encoders.device);
     let mut failures = Vec::new();
 
-    let tasks = make_tasks(experiment, encoders, &mut record, &mut failures, progress)?;
+    let (tasks, between_rounds) = make_tasks(experiment, encoders, &mut record, &mut failures, progress)?;
     squbed_store::write_tasks(&out.join("tasks.jsonl"), &tasks)?;
 
     let prompts: Vec<&str> = tasks.iter().flat_map(|t| &t.latents).map(|z| z.prompt.as_str()).collect();
@@ -178,7 +181,7 @@ pub fn run(
     record.work("embed prompts", "sentences", &work);
     failures.extend(work.failures);
     let limits = experiment.limits.get();
-    let (videos, histograms, work) = embed::embed_videos_within(
+    let (videos, histograms, mut work) = embed::embed_videos_within(
         &video_paths(&tasks),
         &*encoders.video,
         Some(&cache),
@@ -186,6 +189,9 @@ pub fn run(
         &limits,
         progress,
     )?;
+    work.reused = work.reused.saturating_sub(between_rounds.computed);
+    work.computed += between_rounds.computed;
+    work.seconds += between_rounds.seconds;
     record.work("embed videos", "clips", &work);
     failures.extend(work.failures);
 
@@ -367,14 +373,15 @@ fn claim(experiment: &Experiment, dtype: &str) -> Result<()> {
     Ok(squbed_store::write_atomic(&path, text.as_bytes())?)
 }
 
-/// Tasks with latent prompts and videos: read or drawn from the closed world, refined and generated.
+/// Tasks with latent prompts and videos: read or drawn from the closed world, refined and generated; and what was embedded
+/// between rounds of generation.
 fn make_tasks(
     experiment: &Experiment,
     encoders: &Encoders,
     record: &mut RunRecord,
     failures: &mut Vec<Failure>,
     progress: &dyn Progress,
-) -> Result<Vec<Task>> {
+) -> Result<(Vec<Task>, Work)> {
     let out = &experiment.out;
     let world = match &experiment.tasks {
         TaskSource::File(_) => WorldSpec::default(),
@@ -421,16 +428,28 @@ fn make_tasks(
     if tasks.iter().flat_map(|t| &t.latents).any(|z| z.videos.is_empty()) {
         let started = Instant::now();
         let folder = out.join("videos");
-        let (generator, made) =
-            experiment.generate.make(&mut tasks, &world, experiment.seed, &folder, progress)?;
+        let (cache, limits) = (experiment.cache(), experiment.limits.get());
+        let stopping = experiment.generate.stop_when_interval_below.map(|width| Stopping {
+            width,
+            encoder: &*encoders.video,
+            estimator: MethodOptions::from(experiment.presets[0]).estimator,
+            cache: &cache,
+            batch: experiment.embed.batch,
+            limits: &limits,
+        });
+        let stopping = stopping.as_ref();
+        let (generator, rounds) =
+            experiment.generate.make(&mut tasks, &world, experiment.seed, &folder, stopping, progress)?;
         record.generator = generator;
+        let made = rounds.generated;
         let counts = [made.reused, made.made, made.failures.len()];
-        record.done("generate videos", "clips", counts, started.elapsed().as_secs_f64());
+        let seconds = started.elapsed().as_secs_f64() - rounds.embedded.seconds;
+        record.done("generate videos", "clips", counts, seconds);
         failures.extend(made.failures);
-    } else {
-        record.skip("generate videos", "clips", "every latent prompt has videos");
+        return Ok((tasks, rounds.embedded));
     }
-    Ok(tasks)
+    record.skip("generate videos", "clips", "every latent prompt has videos");
+    Ok((tasks, Work::default()))
 }
 
 /// Renders the true video of each task of the closed world, those that stand there excepted.

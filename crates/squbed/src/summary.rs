@@ -412,8 +412,9 @@ impl Folder {
         for (name, why) in &self.calibration.not_computed {
             warnings.push(format!("Not computed: {name}: {why}."));
         }
-        for (name, (_, rows)) in &self.uncertainty {
+        for (name, (in_force, rows)) in &self.uncertainty {
             let parts: Vec<Parts> = rows.iter().map(Parts::from).collect();
+            warnings.extend(words::uneven(in_force.options.estimator, rows).map(|s| format!("{name}: {s}.")));
             warnings.extend(PointMasses::of(&parts).sentences().into_iter().map(|s| format!("{name}: {s}.")));
             warnings.extend(crate::interval::missing(rows).into_iter().map(|s| format!("{name}: {s}.")));
             let groups = || rows.iter().flat_map(|r| r.videos.iter().chain([&r.prompts]));

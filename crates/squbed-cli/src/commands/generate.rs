@@ -1,14 +1,19 @@
 //! `squbed generate`: where videos come from.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use squbed::{
+    adaptive::{BUDGET, Stopping},
     generator::{Generate as Spec, GeneratorKind},
+    models::ModelStore,
     results::{carry_truth, check_file, check_folder, folder_of},
     sim::{World, WorldSpec},
     store::{read_tasks, write_tasks},
+    tensor::VideoEncoder,
+    video::Limits,
+    vmf::Estimator,
 };
 
 use crate::{Common, Done, progress::Bars};
@@ -83,6 +88,16 @@ pub(crate) struct Generate {
     /// Videos a latent prompt.
     #[arg(long, short, default_value_t = 10)]
     m: usize,
+    /// Make videos in rounds, of 4 a latent prompt and then 2 more each, and give a task no more once the 95 % interval of
+    /// its epistemic uncertainty over other videos of its latent prompts is narrower than so many nats; -m is the most.
+    #[arg(long, value_name = "NATS")]
+    stop_when_interval_below: Option<f64>,
+    /// Encoder of the videos between rounds; estimate with the same one.
+    #[arg(long, default_value = "i3d-kinetics-400", requires = "stop_when_interval_below")]
+    encoder: String,
+    /// Embedding cache of the rounds, for the estimate after them; `cache` beside the manifest where not given.
+    #[arg(long, requires = "stop_when_interval_below")]
+    cache: Option<PathBuf>,
     /// Seed of what is drawn.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -121,7 +136,25 @@ impl Generate {
         let bars = Bars::new(common.quiet);
         let kind = self.world.parse().map_err(squbed::Error::from)?;
         let world = World::new(WorldSpec { kind, ..WorldSpec::default() }).map_err(squbed::Error::from)?;
-        let (_, made) = self.spec().make(&mut tasks, &world, self.seed, &self.folder(), &bars)?;
+        let cache = self.cache.clone().unwrap_or_else(|| folder_of(&self.out).join("cache"));
+        let limits = Limits::default();
+        let encoder =
+            self.stop_when_interval_below.map(|width| self.encoder(common, &cache).map(|e| (width, e)));
+        let encoder = encoder.transpose()?;
+        let stopping = encoder.as_ref().map(|(width, encoder)| Stopping {
+            width: *width,
+            encoder: &**encoder,
+            estimator: Estimator::U,
+            cache: &cache,
+            batch: 4,
+            limits: &limits,
+        });
+        let (how, rounds) =
+            self.spec().make(&mut tasks, &world, self.seed, &self.folder(), stopping.as_ref(), &bars)?;
+        if stopping.is_some() {
+            bars.note(&format!("videos of {how}; {}", self.folder().join(BUDGET).display()));
+        }
+        let made = rounds.generated;
         if made.reused > 0 {
             bars.note(&format!("{} of {} videos reused", made.reused, made.reused + made.made));
         }
@@ -133,6 +166,14 @@ impl Generate {
         write_tasks(&self.out, &tasks).map_err(squbed::Error::from)?;
         carry_truth(&self.tasks, &tasks, folder)?;
         Ok(done)
+    }
+
+    /// The encoder between rounds, whose embeddings go to `cache`.
+    fn encoder(&self, common: &Common, cache: &Path) -> squbed::Result<Box<dyn VideoEncoder>> {
+        self.spec().check()?;
+        check_folder(cache)?;
+        let (device, dtype) = super::place(common)?;
+        Ok(ModelStore::new(None)?.video_encoder(&self.encoder, &device, dtype)?)
     }
 
     /// Where the videos go.
@@ -150,6 +191,7 @@ impl Generate {
                 Kind::ClosedWorld => GeneratorKind::ClosedWorld,
             },
             videos: self.m,
+            stop_when_interval_below: self.stop_when_interval_below,
             command: self.command.clone(),
             negative: self.negative.clone(),
             frames: self.frames,

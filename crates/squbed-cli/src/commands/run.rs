@@ -30,6 +30,11 @@ pub(crate) struct Run {
     /// kept; this guards against a mistyped folder.
     #[arg(long)]
     resume: bool,
+    /// In the place of the experiment's generate.stop_when_interval_below: make videos in rounds, and give a task no more
+    /// once the 95 % interval of its epistemic uncertainty over other videos of its latent prompts is narrower than so
+    /// many nats.
+    #[arg(long, value_name = "NATS")]
+    stop_when_interval_below: Option<f64>,
     // In the place of the experiment's own.
     #[command(flatten)]
     limits: DecodeLimits,
@@ -47,6 +52,9 @@ impl Run {
         }
         if common.dtype != "auto" {
             experiment.dtype.clone_from(&common.dtype);
+        }
+        if self.stop_when_interval_below.is_some() {
+            experiment.generate.stop_when_interval_below = self.stop_when_interval_below;
         }
         experiment.limits = self.limits.or(&experiment.limits.get()).into();
         if self.resume && !experiment.out.join("experiment.toml").exists() {

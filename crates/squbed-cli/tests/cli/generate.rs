@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use squbed::store::digest_file;
 
 use crate::{ended, squbed, text};
@@ -158,4 +158,53 @@ fn existing_clips_in_the_papers_layout_are_taken() {
         failures.contains("gen_video_2.mp4") && failures.contains("2 of 3 readable videos"),
         "{failures}"
     );
+}
+
+#[test]
+fn rounds_of_videos_stop_at_a_narrow_interval_and_the_estimate_takes_their_embeddings() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let prompts = ["In a meadow, we see", "In a video, there is"].map(|begin| {
+        format!("{begin} a tiny red polka-dotted star next to a sailboat, circling around the centre, in a short scene made by Tobin Hale.")
+    });
+    let latents: Vec<Value> = prompts.iter().map(|p| json!({"prompt": p})).collect();
+    let task = json!({"id": "t", "prompt": "a red star", "latents": latents});
+    fs::write(path("tasks.jsonl"), task.to_string()).unwrap();
+    let (tasks, out, cache) = (path("tasks.jsonl"), path("out/tasks.jsonl"), path("out/cache"));
+    let generate = |width: &str, most: &str| {
+        let width = format!("--stop-when-interval-below={width}");
+        let words = ["generate", text(&tasks), "-m", most, &width];
+        ended(squbed(&[&words[..], &["--out", text(&out)]].concat()))
+    };
+    let (code, _, message) = generate("-1", "5");
+    assert!(code == 1 && message.contains("stop_when_interval_below is -1"), "{message}");
+    let (code, _, message) = generate("100000", "8");
+    assert_eq!(code, 0, "{message}");
+    let rows = || -> Vec<Value> {
+        let text = fs::read_to_string(path("out/videos/budget.jsonl")).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    assert_eq!((&rows()[0]["id"], &rows()[0]["narrow"]), (&json!("t"), &json!(true)));
+    let videos = || -> usize {
+        let task: Value = serde_json::from_str(&fs::read_to_string(&out).unwrap()).unwrap();
+        task["latents"].as_array().unwrap().iter().map(|z| z["videos"].as_array().unwrap().len()).sum()
+    };
+    assert_eq!(videos(), 8);
+    // Too narrow for as many as are allowed: the next round adds to the first.
+    assert_eq!(generate("0.000001", "5").0, 0);
+    assert_eq!((videos(), &rows()[0]["narrow"]), (10, &json!(false)));
+    let widths: Vec<f64> =
+        rows()[0]["rounds"].as_array().unwrap().iter().map(|r| r["width"].as_f64().unwrap()).collect();
+    assert!(widths.len() == 2 && widths.iter().all(|width| *width > 1.0), "{widths:?}");
+    let names = |folder: &Path| -> Vec<PathBuf> {
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+    };
+    let parts = |folders: &[PathBuf]| folders.iter().map(|folder| names(folder).len()).collect::<Vec<_>>();
+    let (folders, results) = (names(&cache), path("results"));
+    let before = parts(&folders);
+    let words = ["estimate", text(&out), "--cache", text(&cache), "--out", text(&results)];
+    let (code, _, message) = ended(squbed(&words));
+    assert_eq!(code, 0, "{message}");
+    // The videos' encoder had nothing to do; the prompts' is new there.
+    assert_eq!((parts(&folders), names(&cache).len()), (before, folders.len() + 1));
 }

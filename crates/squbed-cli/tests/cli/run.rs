@@ -197,3 +197,41 @@ fn a_server_that_fails_midway_is_not_paid_twice_and_its_key_is_written_nowhere()
     let (code, _, message) = ended(squbed(&["run", text(&experiment)]));
     assert!(code == 0 && server.requests().len() == all, "{message}");
 }
+
+#[test]
+fn a_run_in_rounds_says_how_many_videos_it_made() {
+    let place = Place::new(&["a cat", "a dog"]);
+    let latents = ["cat", "dog"].map(|animal| {
+        format!("{{\"prompt\": \"a {animal}\", \"latents\": [\"a green {animal}\", \"a brown {animal}\"]}}\n")
+    });
+    fs::write(place.path("latents.jsonl"), latents.concat()).unwrap();
+    let experiment = place.experiment("refiner = 'file'\nfile = 'latents.jsonl'", "parallel = 4");
+    let text_of = |most: &str| fs::read_to_string(&experiment).unwrap().replace("videos = 2", most);
+    fs::write(&experiment, text_of("videos = 6")).unwrap();
+    let (code, _, message) =
+        ended(squbed(&["run", text(&experiment), "--stop-when-interval-below", "100000"]));
+    assert_eq!(code, 0, "{message}");
+    assert_eq!(place.rows("out/videos/budget.jsonl").len(), 2);
+    let tasks = place.rows("out/tasks.jsonl");
+    let counts = |task: &Value| -> Vec<usize> {
+        let latents = task["latents"].as_array().unwrap().iter();
+        latents.map(|z| z["videos"].as_array().unwrap().len()).collect()
+    };
+    // Of four clips some are drawn twice, and a latent prompt whose clips are all one has no interval.
+    assert!(tasks.iter().any(|task| counts(task) == [4, 4]), "{tasks:?}");
+    let early = tasks.iter().filter(|task| counts(task) == [4, 4]).count();
+    let record: Value = serde_json::from_slice(&fs::read(place.path("out/run.json")).unwrap()).unwrap();
+    let told = format!("{early} of 2 tasks had fewer than 6 videos a latent prompt");
+    assert!(record["generator"].as_str().unwrap().ends_with(&told), "{record}");
+    let step = |name: &str| record["steps"].as_array().unwrap().iter().find(|s| s["step"] == name).unwrap();
+    let made: usize = tasks.iter().flat_map(counts).sum();
+    assert_eq!(step("generate videos")["done"], made);
+    assert!(step("embed videos")["done"].as_u64().unwrap() > 0, "{record}");
+    assert!(fs::read_to_string(place.path("out/report.html")).unwrap().contains(&told));
+    // Without the bound it is another experiment.
+    let (code, _, message) = ended(squbed(&["run", text(&experiment)]));
+    assert!(
+        code == 1 && message.contains("generate.stop_when_interval_below was 100000 and is none now"),
+        "{message}"
+    );
+}

@@ -272,7 +272,11 @@ fn an_estimate_and_its_report_tell_of_prompts_that_are_longer_than_their_encoder
     assert_eq!(row["cut"].as_array().map(Vec::len), Some(1), "{row}");
     let hidden = row["cut"][0]["characters"].as_u64().unwrap();
     assert!(row["cut"][0]["latent"] == 1 && (1..long.len() as u64).contains(&hidden), "{row}");
-    assert_eq!(ended(squbed(&["report", text(&world.path("results"))])).0, 0);
+    assert_eq!(world.run("score", "results", &[]).0, 0);
+    for step in ["calibrate", "report"] {
+        let (code, _, message) = ended(squbed(&[step, text(&world.path("results"))]));
+        assert_eq!(code, 0, "{message}");
+    }
     let report = fs::read_to_string(world.path("results/report.html")).unwrap();
     let told = format!("latent prompt 1 by {hidden} character(s)");
     assert!(report.contains("1 task(s) have latent prompts that are longer") && report.contains(&told));

@@ -117,6 +117,19 @@ pub(super) fn preset_method(
     }
 }
 
+/// What a reader of plug-in estimates of groups of different sizes has to know; none of U, whose bias does not depend on
+/// the size, or where all are of one size within a sample.
+pub(super) fn uneven(estimator: Estimator, rows: &[TaskUncertainty]) -> Option<String> {
+    let sizes = || rows.iter().flat_map(|row| &row.videos).map(|fit| fit.m);
+    let (least, most) = (sizes().min()?, sizes().max()?);
+    (estimator != Estimator::U && most > least + 1).then(|| {
+        format!(
+            "latent prompts have {least} to {most} videos, and the estimator {estimator} takes few for tighter than many: part \
+             of its ranking of tasks is that of their numbers of videos; estimator U has no such bias"
+        )
+    })
+}
+
 /// By how much the plug-in would miss the entropies of these groups, of the smallest ones where they differ.
 fn shortfalls(rows: &[TaskUncertainty]) -> String {
     let of = |what: &str, fits: &mut dyn Iterator<Item = &GroupFit>| {
@@ -316,6 +329,15 @@ mod tests {
         .unwrap();
         row.videos = vec![GroupFit { m, dim, ..row.prompts.clone() }];
         row
+    }
+
+    #[test]
+    fn plug_in_estimates_of_groups_of_different_sizes_are_told() {
+        let rows = [row(3, 4, 64), row(3, 10, 64)];
+        let told = uneven(Estimator::Sra, &rows).unwrap();
+        assert!(told.contains("4 to 10 videos") && told.contains("estimator sra"), "{told}");
+        assert_eq!(uneven(Estimator::U, &rows), None);
+        assert_eq!(uneven(Estimator::Sra, &[row(3, 4, 64), row(3, 5, 64)]), None);
     }
 
     #[test]
